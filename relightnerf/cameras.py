@@ -1,0 +1,162 @@
+"""Pinhole cameras of a capture, in the capture's world frame (OpenGL camera-to-world)."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.errors import InputError
+from relightnerf.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """Named pinhole cameras with pictures of one size.
+
+    Attributes:
+        names: unique names; a picture of camera ``name`` is called ``<name>.png``.
+        camera_to_world: poses; x right, y up, looking along -z; world units.
+        intrinsics: (fx, fy, cx, cy) in pixels; the centre of the top left pixel is at (0.5, 0.5).
+        width: of every picture, pixels.
+        height: of every picture, pixels.
+    """
+
+    names: tuple[str, ...]
+    camera_to_world: Float[np.ndarray, "cameras 4 4"]
+    intrinsics: Float[np.ndarray, "cameras 4"]
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> "Camera":
+        return Camera(self.names[index], self.camera_to_world[index], self.intrinsics[index], self.width, self.height)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One pinhole camera; the attributes are those of ``Cameras``."""
+
+    name: str
+    camera_to_world: Float[np.ndarray, "4 4"]
+    intrinsics: Float[np.ndarray, "4"]
+    width: int
+    height: int
+
+    @property
+    def position(self) -> Float[np.ndarray, "3"]:
+        """The centre of projection in the world."""
+        return self.camera_to_world[:3, 3]
+
+    def rays_camera(self) -> Float[np.ndarray, "height width 3"]:
+        """Return each pixel's ray in the camera frame, scaled so that its z is -1 (depth times it is the point)."""
+        fx, fy, cx, cy = self.intrinsics
+        x = (np.arange(self.width) + 0.5 - cx) / fx
+        y = (np.arange(self.height) + 0.5 - cy) / fy
+        grid_x, grid_y = np.meshgrid(x, -y)
+        return np.stack([grid_x, grid_y, np.full_like(grid_x, -1.0)], axis=-1)
+
+    def points_world(self, depth: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width 3"]:
+        """Return the world point that each pixel sees, for a depth along -z in world units."""
+        points_camera = self.rays_camera() * depth[..., None]
+        return points_camera @ self.camera_to_world[:3, :3].T + self.position
+
+    def resized(self, width: int, height: int) -> "Camera":
+        """Return the camera of the same picture at another size."""
+        scale = np.array([width / self.width, height / self.height] * 2)
+        return Camera(self.name, self.camera_to_world, self.intrinsics * scale, width, height)
+
+
+def load_cameras(path: Path) -> Cameras:
+    """Read the cameras of a pinhole ``transforms.json`` or of a nerfstudio camera-path JSON; images need not exist.
+
+    Raises:
+        InputError: a key is missing, a pose is not finite, a name occurs twice, or the sizes differ.
+    """
+    content = read_json(path)
+    if "camera_path" in content:
+        return _from_camera_path(path, content)
+    frames = content.get("frames")
+    if not isinstance(frames, list) or not frames:
+        raise InputError(f'{path}: no "frames"', "give a transforms.json with at least one frame")
+    names, poses, intrinsics, sizes = [], [], [], set()
+    for index, frame in enumerate(frames):
+        values = {**content, **frame}
+        where = f"{path}: frame {index}"
+        names.append(PurePosixPath(str(_required(values, "file_path", where))).stem)
+        poses.append(_pose(_required(values, "transform_matrix", where), where))
+        intrinsics.append(_intrinsics(values, where))
+        sizes.add((int(_required(values, "w", where)), int(_required(values, "h", where))))
+    return _checked(path, names, poses, intrinsics, sizes)
+
+
+def save_cameras(path: Path, cameras: Cameras, **extra: Any) -> None:
+    """Write the cameras as a nerfstudio ``transforms.json`` whose images are ``images/<name>.png``.
+
+    Args:
+        path: the file to write.
+        cameras: the cameras.
+        extra: further top-level keys, e.g. ``ply_file_path``.
+    """
+    frames = []
+    for index, name in enumerate(cameras.names):
+        keys = dict(zip(("fl_x", "fl_y", "cx", "cy"), map(float, cameras.intrinsics[index]), strict=True))
+        matrix = cameras.camera_to_world[index].tolist()
+        frames.append({"file_path": f"images/{name}.png", **keys, "transform_matrix": matrix})
+    size = {"w": cameras.width, "h": cameras.height}
+    write_json(path, {"camera_model": "PINHOLE", **size, **extra, "frames": frames})
+
+
+def _from_camera_path(path: Path, content: dict[str, Any]) -> Cameras:
+    width = int(_required(content, "render_width", str(path)))
+    height = int(_required(content, "render_height", str(path)))
+    names, poses, intrinsics = [], [], []
+    for index, entry in enumerate(content["camera_path"]):
+        where = f"{path}: camera {index}"
+        poses.append(_pose(np.reshape(_required(entry, "camera_to_world", where), (4, 4)), where))
+        focal = height / 2 / math.tan(math.radians(float(_required(entry, "fov", where))) / 2)
+        intrinsics.append([focal, focal, width / 2, height / 2])
+        names.append(f"{index:05d}")
+    return _checked(path, names, poses, intrinsics, {(width, height)})
+
+
+def _checked(path: Path, names: list[str], poses: list, intrinsics: list, sizes: set[tuple[int, int]]) -> Cameras:
+    if not names:
+        raise InputError(f"{path}: no cameras", "give at least one")
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise InputError(f"{path}: two cameras are called {repeated!r}", "give each file_path a stem of its own")
+    if len(sizes) > 1:
+        raise InputError(f"{path}: cameras of different sizes ({sorted(sizes)})", "give them one size")
+    (width, height), = sizes
+    return Cameras(tuple(names), np.array(poses), np.array(intrinsics, dtype=np.float64), width, height)
+
+
+def _required(values: dict[str, Any], key: str, where: str) -> Any:
+    if key not in values:
+        raise InputError(f'{where}: "{key}" is missing', "add it")
+    return values[key]
+
+
+def _intrinsics(values: dict[str, Any], where: str) -> list[float]:
+    if any(abs(float(values.get(key, 0.0))) > 0 for key in ("k1", "k2", "k3", "k4", "p1", "p2")):
+        raise InputError(f"{where}: has lens distortion", "give pinhole cameras (prepare undistorts a capture)")
+    width, height = (float(_required(values, key, where)) for key in ("w", "h"))
+    if "fl_x" in values:
+        fx = float(values["fl_x"])
+    else:
+        fx = width / 2 / math.tan(float(_required(values, "camera_angle_x", where)) / 2)
+    return [fx, float(values.get("fl_y", fx)), float(values.get("cx", width / 2)), float(values.get("cy", height / 2))]
+
+
+def _pose(matrix: Any, where: str) -> Float[np.ndarray, "4 4"]:
+    pose = np.asarray(matrix, dtype=np.float64)
+    if pose.shape == (3, 4):
+        pose = np.vstack([pose, [0.0, 0.0, 0.0, 1.0]])
+    if pose.shape != (4, 4) or not np.isfinite(pose).all():
+        raise InputError(f"{where}: the pose is not a finite 4x4 matrix", "repair or remove this frame")
+    return pose

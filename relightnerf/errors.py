@@ -1,0 +1,15 @@
+"""The one kind of error that people see: a line that says what, where, and what to do."""
+
+
+class InputError(Exception):
+    """Something that the user gave cannot be used; the command ends with exit code 2.
+
+    Args:
+        what: the problem, with the offending value or file in it, e.g. ``"cams.json: no frames"``.
+        fix: what the user can do about it, as an imperative sentence without a full stop.
+    """
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(f"{what}. {fix[0].upper()}{fix[1:]}.")
+        self.what = what
+        self.fix = fix

@@ -1,0 +1,76 @@
+"""Files that are either whole or absent: written beside their place, then renamed."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from relightnerf.errors import InputError
+
+_TEMPORARY = ".partial-"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path with the same suffix that becomes ``path`` when the block ends well.
+
+    The file appears under its name by an atomic rename, so a reader (or a resumed run) never sees half of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{_TEMPORARY}{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: the file is absent, is not JSON, or holds something else than an object.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file", "check the path") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid JSON ({error})", "repair or replace the file") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object", "repair or replace the file")
+    return value
+
+
+def is_temporary(path: Path) -> bool:
+    """Say whether ``path`` is the leftover of an interrupted ``atomic_path``."""
+    return path.name.startswith(_TEMPORARY)
+
+
+def file_digest(path: Path) -> str:
+    """Return the BLAKE2b digest (32 hex digits) of a file's bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def list_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files among ``paths`` and, sorted, below the folders among them, without hidden ones and manifests."""
+    found: list[Path] = []
+    for path in paths:
+        below = sorted(path.rglob("*")) if path.is_dir() else [path]
+        found += [p for p in below if p.is_file() and not p.name.startswith(".") and p.name != "manifest.json"]
+    return found

@@ -1,0 +1,51 @@
+"""Reading and writing the pictures and arrays of a scene."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from relightnerf.errors import InputError
+from relightnerf.files import atomic_path
+
+
+def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
+    """Read an 8-bit sRGB picture, turned as its EXIF orientation says; alpha is dropped.
+
+    Raises:
+        InputError: the file is absent or not a picture that Pillow reads.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image", "check the path or remove its entry") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path}: cannot be read as an image ({error})", "replace or remove the file") from None
+
+
+def write_image(path: Path, image: UInt8[np.ndarray, "height width channels"]) -> None:
+    """Write an 8-bit picture atomically; the suffix chooses the format."""
+    with atomic_path(path) as temporary:
+        Image.fromarray(image).save(temporary)
+
+
+def read_array(path: Path) -> Float[np.ndarray, "..."]:
+    """Read a float npy file.
+
+    Raises:
+        InputError: the file is absent or not an npy file.
+    """
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file", "run the stage that makes it") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as an npy array ({error})", "replace the file") from None
+
+
+def write_array(path: Path, array: Float[np.ndarray, "..."]) -> None:
+    """Write a float32 npy file atomically."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, array.astype(np.float32), allow_pickle=False)

@@ -1,0 +1,10 @@
+"""The canonical light: what "lit from a direction" means in training data, in cues and in tests.
+
+A disc at infinity, ``DISC_RADIUS_DEG`` in angular radius, that gives ``IRRADIANCE`` to a surface facing it, plus
+constant white ambient radiance. A Lambertian surface of albedo 0.8 that faces the disc and sees the whole ambient
+has the linear value 0.8 * (2.2 / pi + 0.15) = 0.68.
+"""
+
+DISC_RADIUS_DEG = 10.0
+IRRADIANCE = 2.2
+AMBIENT_RADIANCE = 0.15

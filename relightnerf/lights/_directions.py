@@ -1,0 +1,73 @@
+"""Unit vectors from the scene towards the light, and the angles that people use for them."""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.errors import InputError
+
+LightFrame = Literal["world", "camera"]
+_Z_UP = (0.0, 0.0, 1.0)
+
+
+def normalized_direction(direction: Float[np.ndarray, "3"], name: str = "light") -> Float[np.ndarray, "3"]:
+    """Scale a direction to unit length.
+
+    Raises:
+        InputError: the vector is not three finite numbers, or has no length.
+    """
+    vector = np.asarray(direction, dtype=np.float64)
+    if vector.shape != (3,) or not np.isfinite(vector).all():
+        raise InputError(f"{name}: direction {direction!r} is not three finite numbers", "give it as [x, y, z]")
+    length = np.linalg.norm(vector)
+    if length < 1e-6:
+        raise InputError(f"{name}: direction {list(vector)} has no length", "give a vector towards the light")
+    return vector / length
+
+
+def rotation_between(
+    source: Float[np.ndarray, "3"], target: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "3 3"]:
+    """Return the smallest rotation that turns one unit vector into another (Rodrigues' formula)."""
+    axis, cosine = np.cross(source, target), float(np.dot(source, target))
+    if cosine < -1.0 + 1e-9:  # opposite: half a turn about any perpendicular axis
+        perpendicular = np.cross(source, np.eye(3)[np.argmin(np.abs(source))])
+        perpendicular /= np.linalg.norm(perpendicular)
+        return 2.0 * np.outer(perpendicular, perpendicular) - np.eye(3)
+    skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    return np.eye(3) + skew + skew @ skew / (1.0 + cosine)
+
+
+def direction_from_angles(
+    azimuth_deg: float,
+    elevation_deg: float,
+    frame: LightFrame = "world",
+    world_up: tuple[float, float, float] = _Z_UP,
+) -> Float[np.ndarray, "3"]:
+    """Return the unit vector towards a light.
+
+    In the world frame, (0, 0) is the +x axis, azimuth turns towards +y (counter-clockwise seen from above) and
+    elevation rises to ``world_up``; for another up than +z, the axes are turned by the smallest rotation from +z to it.
+    In the camera frame (OpenGL), (0, 0) is a light behind the camera, positive azimuth is to the right in the picture
+    and positive elevation is above it.
+    """
+    azimuth, elevation = np.radians([azimuth_deg, elevation_deg])
+    forward, sideways = np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth)
+    if frame == "camera":
+        return np.array([sideways, np.sin(elevation), forward])
+    return rotation_between(np.array(_Z_UP), np.array(world_up)) @ [forward, sideways, np.sin(elevation)]
+
+
+def angles_from_direction(
+    direction: Float[np.ndarray, "3"],
+    frame: LightFrame = "world",
+    world_up: tuple[float, float, float] = _Z_UP,
+) -> tuple[float, float]:
+    """Return (azimuth_deg, elevation_deg) of a unit vector, azimuth in (-180, 180]: ``direction_from_angles`` undone."""
+    if frame == "camera":
+        forward, sideways, upward = direction[2], direction[0], direction[1]
+    else:
+        forward, sideways, upward = rotation_between(np.array(world_up), np.array(_Z_UP)) @ direction
+    azimuth = np.degrees(np.arctan2(sideways, forward))
+    return float(azimuth), float(np.degrees(np.arcsin(np.clip(upward, -1.0, 1.0))))

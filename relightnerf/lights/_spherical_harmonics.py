@@ -1,0 +1,47 @@
+"""Real orthonormal spherical harmonics of degrees 0 to 3."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+SH_COEFFICIENTS = 16
+
+
+def spherical_harmonics(directions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 16"]:
+    """Evaluate the real, orthonormal basis of degrees 0-3 on unit vectors.
+
+    Order: degree l = 0..3, then m = -l..l. Signs: without the Condon-Shortley phase, so that the three values of
+    degree 1 are positive multiples of y, z, x. nerfstudio uses the same signs; instant-ngp (and the weights of the
+    reference relighter) negate the terms of odd m. Polynomial forms: Sloan, "Efficient Spherical Harmonic
+    Evaluation" (JCGT 2013).
+
+    Args:
+        directions: unit vectors in any one frame.
+
+    Returns:
+        The basis values; over the sphere, the integral of the product of two of them is 1 for the same, else 0.
+    """
+    x, y, z = directions.unbind(-1)
+    xx, yy, zz = x * x, y * y, z * z
+    root = [math.sqrt(n / math.pi) for n in (1, 3, 5, 7, 15, 35 / 2, 21 / 2, 105)]
+    values = (
+        torch.full_like(x, root[0] / 2),
+        root[1] / 2 * y,
+        root[1] / 2 * z,
+        root[1] / 2 * x,
+        root[4] / 2 * x * y,
+        root[4] / 2 * y * z,
+        root[2] / 4 * (3 * zz - 1),
+        root[4] / 2 * x * z,
+        root[4] / 4 * (xx - yy),
+        root[5] / 4 * y * (3 * xx - yy),
+        root[7] / 2 * x * y * z,
+        root[6] / 4 * y * (5 * zz - 1),
+        root[3] / 4 * z * (5 * zz - 3),
+        root[6] / 4 * x * (5 * zz - 1),
+        root[7] / 4 * z * (xx - yy),
+        root[5] / 4 * x * (xx - 3 * yy),
+    )
+    return torch.stack(values, dim=-1)
