@@ -1,0 +1,48 @@
+"""Contact sheets: many small pictures on one, each with its name above it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+_GAP = 4
+_BAR = 16
+_FONT_SIZE = 11
+_BACKGROUND = (24, 24, 24)
+_INK = (235, 235, 235)
+
+
+def contact_sheet(
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]], labels: Sequence[str], columns: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Lay pictures out in rows, each below its label.
+
+    Args:
+        images: 8-bit sRGB pictures, at least one; smaller ones sit at the top left of their cell.
+        labels: one short text a picture; cut off where it is wider than its picture.
+        columns: pictures in a row; fewer when there are fewer pictures.
+
+    Raises:
+        ValueError: there are no pictures, or not as many labels as pictures.
+    """
+    if not images or len(images) != len(labels):
+        raise ValueError(f"{len(images)} pictures with {len(labels)} labels")
+    columns = min(columns, len(images))
+    cell_height = max(image.shape[0] for image in images) + _BAR
+    cell_width = max(image.shape[1] for image in images)
+    rows = -(-len(images) // columns)
+    size = (columns * (cell_width + _GAP) + _GAP, rows * (cell_height + _GAP) + _GAP)
+    sheet = Image.new("RGB", size, _BACKGROUND)
+    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+        row, column = divmod(index, columns)
+        cell = _cell(image, label, cell_width, cell_height)
+        sheet.paste(cell, (_GAP + column * (cell_width + _GAP), _GAP + row * (cell_height + _GAP)))
+    return np.asarray(sheet)
+
+
+def _cell(image: UInt8[np.ndarray, "_ _ 3"], label: str, width: int, height: int) -> Image.Image:
+    cell = Image.new("RGB", (width, height), _BACKGROUND)
+    ImageDraw.Draw(cell).text((2, 1), label, fill=_INK, font=ImageFont.load_default(_FONT_SIZE))
+    cell.paste(Image.fromarray(image), (0, _BAR))
+    return cell

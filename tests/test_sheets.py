@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from relightnerf.sheets import contact_sheet
+
+
+def test_every_picture_is_on_the_sheet_unchanged_and_in_order() -> None:
+    pictures = [np.full((30, 40, 3), 40 * i, dtype=np.uint8) for i in range(1, 6)]
+    sheet = contact_sheet(pictures, [f"light {i}" for i in range(5)], columns=3)
+    values = [int(sheet[row * 50 + 25, column * 44 + 24, 0]) for row in range(2) for column in range(3)]
+    assert values == [40, 80, 120, 160, 200, 24]
+    assert sheet.shape == (104, 136, 3)
+    assert sheet.dtype == np.uint8
+
+
+def test_labels_are_written_above_their_pictures() -> None:
+    picture = np.zeros((8, 64, 3), dtype=np.uint8)
+    named, blank = (contact_sheet([picture], [label], columns=4) for label in ("left", ""))
+    assert (named != blank).any(axis=(1, 2)).nonzero()[0].max() < 4 + 16
+
+
+def test_pictures_of_several_sizes_share_a_grid() -> None:
+    small, large = np.full((10, 10, 3), 100, np.uint8), np.full((20, 30, 3), 200, np.uint8)
+    assert contact_sheet([small, large], ["a", "b"], columns=2).shape == (20 + 16 + 8, 2 * 30 + 12, 3)
+
+
+def test_pictures_without_their_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match="1 pictures with 0 labels"):
+        contact_sheet([np.zeros((4, 4, 3), np.uint8)], [], columns=1)
