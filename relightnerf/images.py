@@ -10,15 +10,20 @@ from relightnerf.errors import InputError
 from relightnerf.files import atomic_path
 
 
-def read_image(path: Path) -> UInt8[np.ndarray, "height width 3"]:
-    """Read an 8-bit sRGB picture, turned as its EXIF orientation says; alpha is dropped.
+def read_image(path: Path, upright: bool = True) -> UInt8[np.ndarray, "height width 3"]:
+    """Read an 8-bit sRGB picture; alpha is dropped.
+
+    Args:
+        path: the picture.
+        upright: turn it as its EXIF orientation says.
 
     Raises:
         InputError: the file is absent or not a picture that Pillow reads.
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+            turned = ImageOps.exif_transpose(image) if upright else image
+            return np.asarray(turned.convert("RGB"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such image", "check the path or remove its entry") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:

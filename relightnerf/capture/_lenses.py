@@ -1,0 +1,130 @@
+"""From a photo's lens to a pinhole camera without distortion and without black borders."""
+
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, UInt8
+
+from relightnerf.capture._types import Lens
+
+_ONE_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL", "RADIAL_FISHEYE", "SIMPLE_DIVISION",
+              "SIMPLE_FISHEYE")  # fmt: skip
+_PINHOLE_AT_ZERO = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
+"""Models whose distortion is a polynomial around the pinhole camera."""
+
+_BORDER_SAMPLES = 64
+_ZOOMS = 3.0 * 0.995 ** np.arange(360)
+"""Candidate focal lengths of the pinhole camera over the lens's own, from 3 down to 0.5."""
+
+
+def is_pinhole(lens: Lens) -> bool:
+    """Say whether pictures of this lens are used as they are."""
+    return lens.model in _PINHOLE_AT_ZERO and not any(lens.params[_focal_count(lens) + 2 :])
+
+
+def resized_lens(lens: Lens, width: int, height: int) -> Lens:
+    """Return the lens of the same picture at another size of the same shape, up to a rounding of the sides."""
+    if (width, height) == (lens.width, lens.height):
+        return lens
+    scale_x, scale_y = width / lens.width, height / lens.height
+    if _focal_count(lens) == 1:
+        mean = (scale_x + scale_y) / 2
+        params = (lens.params[0] * mean, lens.params[1] * scale_x, lens.params[2] * scale_y, *lens.params[3:])
+    else:
+        fx, fy, cx, cy, *rest = lens.params
+        params = (fx * scale_x, fy * scale_y, cx * scale_x, cy * scale_y, *rest)
+    return Lens(lens.model, width, height, params)
+
+
+@lru_cache(maxsize=1024)
+def pinhole_intrinsics(lens: Lens) -> tuple[float, float, float, float]:
+    """Return (fx, fy, cx, cy) in pixels of the pinhole camera that replaces a lens for pictures of the same size.
+
+    Its focal length is the shortest one (the widest view) for which every pixel is seen by the lens, at least half the
+    lens's own; the principal point stays.
+    """
+    if _focal_count(lens) == 1:
+        focal, cx, cy = lens.params[:3]
+        intrinsics = (focal, focal, cx, cy)
+    else:
+        fx, fy, cx, cy = lens.params[:4]
+        intrinsics = (fx, fy, cx, cy)
+    zoom = 1.0 if is_pinhole(lens) else _zoom(lens, intrinsics)
+    fx, fy, cx, cy = intrinsics
+    return fx * zoom, fy * zoom, cx, cy
+
+
+def undistorted(
+    image: UInt8[np.ndarray, "height width channels"], lens: Lens
+) -> tuple[UInt8[np.ndarray, "height width channels"], Bool[np.ndarray, "height width"] | None]:
+    """Return the picture that the lens's pinhole camera would have taken, and which of its pixels the lens saw.
+
+    The second value is None when the lens saw all of them.
+    """
+    if is_pinhole(lens):
+        return image, None
+    import cv2  # noqa: PLC0415 (heavy)
+
+    map_x, map_y, seen = _undistortion(lens)
+    remapped = cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return remapped.reshape(image.shape), None if seen.all() else seen
+
+
+def _focal_count(lens: Lens) -> int:
+    return 1 if lens.model in _ONE_FOCAL else 2
+
+
+@lru_cache(maxsize=4)
+def _undistortion(
+    lens: Lens,
+) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
+    x, y = np.meshgrid(np.arange(lens.width) + 0.5, np.arange(lens.height) + 0.5)
+    pixels, seen = _project(lens, _rays(pinhole_intrinsics(lens), x.ravel(), y.ravel()))
+    maps = (pixels - 0.5).astype(np.float32).reshape(lens.height, lens.width, 2)
+    return maps[..., 0].copy(), maps[..., 1].copy(), seen.reshape(lens.height, lens.width)
+
+
+def _zoom(lens: Lens, intrinsics: tuple[float, float, float, float]) -> float:
+    best = float(_ZOOMS[0])
+    fx, fy, cx, cy = intrinsics
+    x, y = _border(lens.width, lens.height)
+    for zoom in _ZOOMS:
+        _, seen = _project(lens, _rays((fx * zoom, fy * zoom, cx, cy), x, y))
+        if not seen.all():
+            break
+        best = float(zoom)
+    return best
+
+
+def _border(width: int, height: int) -> tuple[Float[np.ndarray, "samples"], Float[np.ndarray, "samples"]]:
+    steps = np.linspace(0.0, 1.0, _BORDER_SAMPLES)
+    low, high = np.zeros_like(steps), np.ones_like(steps)
+    x = np.concatenate([steps, steps, low, high])
+    y = np.concatenate([low, high, steps, steps])
+    return 0.5 + x * (width - 1), 0.5 + y * (height - 1)
+
+
+def _rays(
+    intrinsics: tuple[float, float, float, float], x: Float[np.ndarray, "pixels"], y: Float[np.ndarray, "pixels"]
+) -> Float[np.ndarray, "pixels 3"]:
+    fx, fy, cx, cy = intrinsics
+    return np.stack([(x - cx) / fx, (y - cy) / fy, np.ones_like(x)], axis=-1)
+
+
+def _project(
+    lens: Lens, rays: Float[np.ndarray, "pixels 3"]
+) -> tuple[Float[np.ndarray, "pixels 2"], Bool[np.ndarray, "pixels"]]:
+    """Return where the lens images rays (OpenCV camera frame, z = 1), and whether that is inside the picture.
+
+    A polynomial lens folds over far outside of the field that it was fitted in; a pixel counts as seen only if the lens
+    also maps it back to the same ray.
+    """
+    import pycolmap  # noqa: PLC0415 (heavy)
+
+    camera = pycolmap.Camera(model=lens.model, width=lens.width, height=lens.height, params=list(lens.params))
+    pixels = np.asarray(camera.img_from_cam(rays))
+    size = np.array([lens.width, lens.height])
+    inside = np.isfinite(pixels).all(axis=-1) & (pixels >= 0.499).all(axis=-1) & (pixels <= size - 0.499).all(axis=-1)
+    back = np.asarray(camera.cam_from_img(np.where(inside[:, None], pixels, size / 2)))
+    same = np.linalg.norm(back - rays[:, :2], axis=-1) < 1e-3 * (1 + np.linalg.norm(rays[:, :2], axis=-1))
+    return pixels, inside & same

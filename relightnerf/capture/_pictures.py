@@ -1,0 +1,73 @@
+"""Looking into picture files before they are read: sizes, EXIF, masks beside them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image, UnidentifiedImageError
+
+from relightnerf.errors import InputError
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".heic", ".heif", ".webp", ".tif", ".tiff", ".bmp")
+_HEIF_SUFFIXES = (".heic", ".heif")
+_EXIF_ORIENTATION = 0x0112
+_EXIF_SIDEWAYS = (5, 6, 7, 8)
+_MIDDLE_GRAY = 128
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures directly in a folder, without hidden ones, unsorted."""
+    return [p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and not p.name.startswith(".")]
+
+
+def enable_heif(paths: Sequence[Path]) -> None:
+    """Let Pillow read HEIC pictures when there are any among ``paths``.
+
+    Raises:
+        InputError: there are, and the library for them is not installed.
+    """
+    heif = next((path for path in paths if path.suffix.lower() in _HEIF_SUFFIXES), None)
+    if heif is None:
+        return
+    try:
+        import pillow_heif  # noqa: PLC0415 (optional)
+    except ImportError:
+        raise InputError(f"{heif}: HEIC pictures need the package pillow-heif",
+                         "install pillow-heif, or convert the photos to JPEG") from None
+    pillow_heif.register_heif_opener()
+
+
+def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
+    """Return (width, height) in pixels from a picture's header; turned by the EXIF orientation if ``upright``.
+
+    Raises:
+        InputError: the file is absent or not a picture that Pillow reads.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            sideways = upright and image.getexif().get(_EXIF_ORIENTATION) in _EXIF_SIDEWAYS
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image", "check the path or remove its entry") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path}: cannot be read as an image ({error})", "replace or remove the file") from None
+    return (height, width) if sideways else (width, height)
+
+
+def mask_beside(picture: Path) -> Path | None:
+    """Return the mask of a picture in ``masks/`` in its folder, or beside its folder when that is called images."""
+    folders = [picture.parent / "masks"]
+    if picture.parent.name.lower().startswith("images"):
+        folders.append(picture.parent.parent / "masks")
+    names = [f"{picture.stem}.png", f"{picture.name}.png", picture.name, f"{picture.stem}.jpg"]
+    return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
+
+
+def opaque_pixels(path: Path) -> Bool[np.ndarray, "height width"] | None:
+    """Return where a picture with an alpha channel is opaque; None when there is none or it is opaque everywhere."""
+    with Image.open(path) as image:
+        if "A" not in image.getbands() and "transparency" not in image.info:
+            return None
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+    return None if alpha.min() >= _MIDDLE_GRAY else alpha >= _MIDDLE_GRAY

@@ -1,0 +1,42 @@
+"""Sparse points as PLY files."""
+
+from pathlib import Path
+
+import numpy as np
+
+from relightnerf.capture._types import Points
+from relightnerf.errors import InputError
+from relightnerf.files import atomic_path
+
+_GRAY = 128
+
+
+def read_points(path: Path) -> Points:
+    """Read a PLY point cloud; points that are not finite are dropped, missing colours are gray.
+
+    Raises:
+        InputError: the file holds no points.
+    """
+    import open3d  # noqa: PLC0415 (heavy)
+
+    with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
+        cloud = open3d.io.read_point_cloud(str(path), remove_nan_points=True, remove_infinite_points=True)
+    positions = np.asarray(cloud.points)
+    if not len(positions):
+        raise InputError(f"{path}: no points can be read", "replace it, or remove its entry in transforms.json")
+    colors = np.asarray(cloud.colors) * 255.0 if cloud.has_colors() else np.full_like(positions, _GRAY)
+    return Points(positions.astype(np.float64), colors.round().astype(np.uint8))
+
+
+def write_points(path: Path, points: Points) -> None:
+    """Write a binary PLY file, atomically."""
+    columns = [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")]
+    rows = np.empty(len(points), dtype=columns)
+    for axis, (position, color) in enumerate(zip("xyz", ("red", "green", "blue"), strict=True)):
+        rows[position] = points.positions[:, axis]
+        rows[color] = points.colors[:, axis]
+    types = {"<f4": "float", "u1": "uchar"}
+    properties = "\n".join(f"property {types[kind]} {name}" for name, kind in columns)
+    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points)}\n{properties}\nend_header\n"
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(header.encode() + rows.tobytes())

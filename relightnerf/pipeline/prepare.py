@@ -1,0 +1,99 @@
+"""First stage: a capture becomes posed, undistorted photos of one size."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from relightnerf.errors import InputError
+
+if TYPE_CHECKING:
+    from relightnerf.capture import Source
+
+_MAX_SIZE = {"quick": 256, "full": 768}
+_SMALLEST = 32
+_FEWEST_VIEWS = 3
+_WORKSPACE = ".sfm"
+
+
+@dataclass
+class Prepare:
+    """Read a capture (photos, video, COLMAP model or nerfstudio dataset) into a scene folder."""
+
+    capture: Path
+    """Folder of photos, video file, COLMAP model, or nerfstudio dataset."""
+    scene: Path
+    """Scene folder to write to; it is made if need be."""
+    preset: Literal["quick", "full"] = "full"
+    """Size of the prepared photos, and effort spent on finding poses."""
+    max_size: int | None = None
+    """Longer side of the prepared photos in pixels; by preset 256 (quick) or 768 (full); never enlarged."""
+    max_views: int | None = None
+    """Use only this many photos, evenly chosen."""
+    force: bool = False
+    """Do it again even if it is done."""
+
+    def run(self) -> None:
+        """Prepare the capture.
+
+        Raises:
+            InputError: the capture cannot be used, or the scene folder not be written.
+        """
+        from relightnerf.capture import SourceOptions, open_capture  # noqa: PLC0415 (heavy)
+        from relightnerf.stage import Stage  # noqa: PLC0415 (heavy)
+
+        self._check()
+        source = open_capture(self.capture, SourceOptions(self.max_views, quick=self.preset == "quick"))
+        parameters = {
+            "kind": source.kind,
+            "max_size": self._size(),
+            "max_views": self.max_views,
+            "effort": self.preset if source.finds_poses else None,
+        }
+        stage = Stage("prepare", self.scene / "capture", parameters, source.files)
+        stage.run(lambda: self._work(source), self.force)
+        if not (self.scene / "scene.json").is_file():
+            self._write_scene()
+
+    def _check(self) -> None:
+        if self.max_size is not None and self.max_size < _SMALLEST:
+            raise InputError(f"--max-size {self.max_size}: too small", f"give at least {_SMALLEST} pixels")
+        if self.max_views is not None and self.max_views < _FEWEST_VIEWS:
+            raise InputError(f"--max-views {self.max_views}: too few", f"use at least {_FEWEST_VIEWS} photos")
+        if (self.scene / "scene.json").is_file():
+            self._check_scene_format()
+        prepared = (self.scene / "capture").resolve()
+        if prepared in (self.capture.resolve(), *self.capture.resolve().parents):
+            raise InputError(f"{self.capture}: lies in the folder {prepared} that prepare writes to",
+                             "move the capture out of the scene folder, or choose another --scene")
+
+    def _check_scene_format(self) -> None:
+        from relightnerf.scene import Scene  # noqa: PLC0415 (heavy)
+
+        Scene.load(self.scene)
+
+    def _size(self) -> int:
+        return _MAX_SIZE[self.preset] if self.max_size is None else self.max_size
+
+    def _work(self, source: "Source") -> None:
+        from relightnerf.capture import prepared_cameras, write_prepared  # noqa: PLC0415 (heavy)
+
+        folder, workspace = self.scene / "capture", self.scene / "capture" / _WORKSPACE
+        done = self.scene / "scene.json"
+        if not (folder / "transforms.json").is_file():
+            done.unlink(missing_ok=True)
+        if not done.is_file():
+            capture = source.load(workspace)
+            write_prepared(capture, prepared_cameras(capture, self._size()), folder)
+            self._write_scene()
+        shutil.rmtree(workspace, ignore_errors=True)
+
+    def _write_scene(self) -> None:
+        from relightnerf.capture import estimate_up  # noqa: PLC0415 (heavy)
+        from relightnerf.cameras import load_cameras  # noqa: PLC0415 (heavy)
+        from relightnerf.scene import Scene  # noqa: PLC0415 (heavy)
+
+        cameras = load_cameras(self.scene / "capture" / "transforms.json")
+        x, y, z = map(float, estimate_up(cameras.camera_to_world))
+        root = self.scene.resolve()
+        Scene(self.scene, root.name, str(self.capture), (x, y, z), cameras.width, cameras.height).save()
