@@ -11,6 +11,7 @@ WIDEST_GAP_DEG = 60.0
 
 _PARALLEL = 3e-3
 _SPIRAL_TURNS = 2
+_NO_LENGTH = 1e-6
 
 
 def focus_point(
@@ -74,7 +75,7 @@ def orbit(cameras: Cameras, world_up: tuple[float, float, float], frames: int, d
     return _path(cameras, np.array(poses))
 
 
-def covered_arc(azimuths: Float[np.ndarray, "cameras"]) -> tuple[float, float]:
+def covered_arc(azimuths: Float[np.ndarray, " cameras"]) -> tuple[float, float]:
     """Return the middle and the half width (radians) of the smallest arc with all azimuths in it.
 
     The half width is pi where no gap is wider than ``WIDEST_GAP_DEG``, i.e. the cameras go all the way round; a lone
@@ -101,7 +102,7 @@ def spiral(cameras: Cameras, world_up: tuple[float, float, float], frames: int, 
     """
     centre = central_view(cameras, world_up)
     away = centre.camera_to_world[:3, 2]
-    distance = max(float((centre.position - focus_point(cameras, world_up, depth)) @ away), 1e-6)
+    distance = max(float((centre.position - focus_point(cameras, world_up, depth)) @ away), _NO_LENGTH)
     spread = np.median(np.linalg.norm(cameras.camera_to_world[:, :3, 3] - centre.position, axis=-1))
     radius = min(0.5 * spread, 0.12 * distance) or 0.05 * distance
     phase = np.arange(frames) / frames * 2.0 * np.pi
@@ -139,7 +140,7 @@ def look_at(
     backward = position - target
     backward = backward / np.linalg.norm(backward)
     right = np.cross(np.array(up), backward)
-    if np.linalg.norm(right) < 1e-6:  # straight up or down: any horizontal direction will do
+    if np.linalg.norm(right) < _NO_LENGTH:  # straight up or down: any horizontal direction will do
         right = np.cross(np.eye(3)[np.argmin(np.abs(backward))], backward)
     right = right / np.linalg.norm(right)
     pose = np.eye(4)
@@ -170,5 +171,5 @@ def _upright_frame(world_up: tuple[float, float, float]) -> Float[np.ndarray, "3
     return np.stack([right, np.cross(up, right), up], axis=-1)
 
 
-def _spacing(origins: Float[np.ndarray, "cameras 3"]) -> Float[np.ndarray, "cameras"]:
+def _spacing(origins: Float[np.ndarray, "cameras 3"]) -> Float[np.ndarray, " cameras"]:
     return np.linalg.norm(origins - origins.mean(0), axis=-1)

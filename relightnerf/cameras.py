@@ -11,6 +11,8 @@ from jaxtyping import Float
 from relightnerf.errors import InputError
 from relightnerf.files import read_json, write_json
 
+_POSE_VALUES = 16
+
 
 @dataclass(frozen=True)
 class Cameras:
@@ -85,12 +87,12 @@ def load_cameras(path: Path) -> Cameras:
         raise InputError(f'{path}: no "frames"', "give a transforms.json with at least one frame")
     names, poses, intrinsics, sizes = [], [], [], set()
     for index, frame in enumerate(frames):
-        values = {**content, **frame}
         where = f"{path}: frame {index}"
+        values = {**content, **_mapping(frame, where)}
         names.append(PurePosixPath(str(_required(values, "file_path", where))).stem)
         poses.append(_pose(_required(values, "transform_matrix", where), where))
         intrinsics.append(_intrinsics(values, where))
-        sizes.add((int(_required(values, "w", where)), int(_required(values, "h", where))))
+        sizes.add((int(_positive(values, "w", where)), int(_positive(values, "h", where))))
     return _checked(path, names, poses, intrinsics, sizes)
 
 
@@ -112,13 +114,14 @@ def save_cameras(path: Path, cameras: Cameras, **extra: Any) -> None:
 
 
 def _from_camera_path(path: Path, content: dict[str, Any]) -> Cameras:
-    width = int(_required(content, "render_width", str(path)))
-    height = int(_required(content, "render_height", str(path)))
+    width = int(_positive(content, "render_width", str(path)))
+    height = int(_positive(content, "render_height", str(path)))
     names, poses, intrinsics = [], [], []
     for index, entry in enumerate(content["camera_path"]):
         where = f"{path}: camera {index}"
-        poses.append(_pose(np.reshape(_required(entry, "camera_to_world", where), (4, 4)), where))
-        focal = height / 2 / math.tan(math.radians(float(_required(entry, "fov", where))) / 2)
+        matrix = _required(_mapping(entry, where), "camera_to_world", where)
+        poses.append(_pose(matrix, where))
+        focal = height / 2 / math.tan(math.radians(_positive(entry, "fov", where)) / 2)
         intrinsics.append([focal, focal, width / 2, height / 2])
         names.append(f"{index:05d}")
     return _checked(path, names, poses, intrinsics, {(width, height)})
@@ -142,19 +145,46 @@ def _required(values: dict[str, Any], key: str, where: str) -> Any:
     return values[key]
 
 
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: not an object with keys", "repair or remove it")
+    return value
+
+
+def _number(values: dict[str, Any], key: str, where: str) -> float:
+    value = _required(values, key, where)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f'{where}: "{key}" is {value!r}', "give a finite number")
+    return float(value)
+
+
+def _positive(values: dict[str, Any], key: str, where: str) -> float:
+    number = _number(values, key, where)
+    if number <= 0:
+        raise InputError(f'{where}: "{key}" is {values[key]!r}', "give a number above 0")
+    return number
+
+
 def _intrinsics(values: dict[str, Any], where: str) -> list[float]:
-    if any(abs(float(values.get(key, 0.0))) > 0 for key in ("k1", "k2", "k3", "k4", "p1", "p2")):
+    if any(abs(_number(values, key, where)) > 0 for key in ("k1", "k2", "k3", "k4", "p1", "p2") if key in values):
         raise InputError(f"{where}: has lens distortion", "give pinhole cameras (prepare undistorts a capture)")
-    width, height = (float(_required(values, key, where)) for key in ("w", "h"))
+    width, height = (_positive(values, key, where) for key in ("w", "h"))
     if "fl_x" in values:
-        fx = float(values["fl_x"])
+        fx = _positive(values, "fl_x", where)
     else:
-        fx = width / 2 / math.tan(float(_required(values, "camera_angle_x", where)) / 2)
-    return [fx, float(values.get("fl_y", fx)), float(values.get("cx", width / 2)), float(values.get("cy", height / 2))]
+        fx = width / 2 / math.tan(_positive(values, "camera_angle_x", where) / 2)
+    fy = _positive(values, "fl_y", where) if "fl_y" in values else fx
+    cx, cy = (_number({"cx": width / 2, "cy": height / 2, **values}, key, where) for key in ("cx", "cy"))
+    return [fx, fy, cx, cy]
 
 
 def _pose(matrix: Any, where: str) -> Float[np.ndarray, "4 4"]:
-    pose = np.asarray(matrix, dtype=np.float64)
+    try:
+        pose = np.asarray(matrix, dtype=np.float64)
+    except (ValueError, TypeError):
+        pose = np.empty(0)
+    if pose.size == _POSE_VALUES:
+        pose = pose.reshape(4, 4)
     if pose.shape == (3, 4):
         pose = np.vstack([pose, [0.0, 0.0, 0.0, 1.0]])
     if pose.shape != (4, 4) or not np.isfinite(pose).all():

@@ -11,11 +11,11 @@ import tyro
 
 from relightnerf import __version__
 from relightnerf.errors import InputError
+from relightnerf.files import NO_SPACE
 
 COMMANDS = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render", "relight", "evaluate", "view")
 """Subcommands; ``relightnerf.pipeline.<name>`` holds the dataclass ``<Name>`` with its flags."""
 
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_SPACE_MESSAGES = ("PytorchStreamWriter failed writing", "items requested", "requested and")
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 _EXIT_INPUT = 2
@@ -100,7 +100,7 @@ def _disk_trouble(error: Exception, command: Command | None) -> str | None:
     filename = error.filename if isinstance(error, OSError) else None
     folder = getattr(command, "scene", None) or getattr(command, "output", None)
     place = Path(filename).parent if filename else folder
-    if number in _NO_SPACE or (number is None and any(text in str(error) for text in _NO_SPACE_MESSAGES)):
+    if number in NO_SPACE or (number is None and any(text in str(error) for text in _NO_SPACE_MESSAGES)):
         return f"{place}: no space left. Make room, then give the same command again: it goes on where it stopped."
     if number in _UNWRITABLE:
         return f"{filename or place}: {error.strerror}. Choose a place that you may write to."  # type: ignore[union-attr]

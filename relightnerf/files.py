@@ -1,5 +1,6 @@
 """Files that are either whole or absent: written beside their place, then renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from relightnerf.errors import InputError
+
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Numbers of the operating system's errors that say that a file cannot grow."""
 
 _TEMPORARY = ".partial-"
 
@@ -43,9 +47,11 @@ def read_json(path: Path) -> dict[str, Any]:
         InputError: the file is absent, is not JSON, or holds something else than an object.
     """
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file", "check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder, not a JSON file", "give a file in it") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error})", "repair or replace the file") from None
     if not isinstance(value, dict):
@@ -56,6 +62,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def is_temporary(path: Path) -> bool:
     """Say whether ``path`` is the leftover of an interrupted ``atomic_path``."""
     return path.name.startswith(_TEMPORARY)
+
+
+def temporaries(path: Path) -> list[Path]:
+    """Return the leftovers of interrupted ``atomic_path`` blocks for ``path``."""
+    return [p for p in path.parent.glob(f"{_TEMPORARY}*") if p.name.split("-", 2)[-1] == path.name]
 
 
 def file_digest(path: Path) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 from relightnerf import __version__
 from relightnerf.errors import InputError
-from relightnerf.files import file_digest, is_temporary, list_files, read_json, write_json
+from relightnerf.files import NO_SPACE, file_digest, is_temporary, list_files, read_json, temporaries, write_json
 from relightnerf.progress import say
 
 MANIFEST = "manifest.json"
@@ -40,6 +40,8 @@ class Stage:
     inputs: Sequence[Path]
     outputs: Sequence[str] | None = field(default=None)
     """Names of the files to be written, for a folder that may hold other people's files; None if all is the stage's."""
+    manifest: str = MANIFEST
+    """File name of the manifest; another one where several stages' outputs share a folder."""
 
     def run(self, work: Callable[[], None], force: bool = False) -> bool:
         """Run ``work`` unless its result is there already; returns whether it ran.
@@ -55,10 +57,18 @@ class Stage:
             return False
         self._begin(recipe, force)
         work()
-        write_json(self.folder / MANIFEST, self._manifest(recipe, inputs, time.monotonic() - started))
-        (self.folder / _PROGRESS).unlink(missing_ok=True)
+        write_json(self._manifest_path, self._manifest(recipe, inputs, time.monotonic() - started))
+        self._progress_path.unlink(missing_ok=True)
         say(f"{self.name}: done in {time.monotonic() - started:.1f} s ({self.folder})")
         return True
+
+    @property
+    def _manifest_path(self) -> Path:
+        return self.folder / self.manifest
+
+    @property
+    def _progress_path(self) -> Path:
+        return self.folder / (_PROGRESS if self.manifest == MANIFEST else f"{_PROGRESS}-{self.manifest}")
 
     def _input_digests(self) -> dict[str, str]:
         return {str(i) + "/" + _relative(path, root): file_digest(path)
@@ -69,7 +79,7 @@ class Stage:
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def _is_complete(self, recipe: str) -> bool:
-        path = self.folder / MANIFEST
+        path = self._manifest_path
         if not path.is_file():
             return False
         manifest = read_json(path)
@@ -77,33 +87,45 @@ class Stage:
         return manifest.get("recipe") == recipe and all(_size(self.folder / name) == n for name, n in sizes.items())
 
     def _begin(self, recipe: str, force: bool) -> None:
-        progress = self.folder / _PROGRESS
+        progress = self._progress_path
         resumes = not force and progress.is_file() and read_json(progress).get("recipe") == recipe
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._check_ownership()
             if not resumes:
                 write_json(progress, {"recipe": None})
-                (self.folder / MANIFEST).unlink(missing_ok=True)
+                self._manifest_path.unlink(missing_ok=True)
                 self._clear()
                 write_json(progress, {"recipe": recipe})
             self._remove_partial()
-        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                raise
             raise InputError(f"{self.folder}: cannot be written ({error.strerror})",
                              "choose a folder that you may write to") from None
         if resumes:
             say(f"{self.name}: going on where it stopped ({self.folder})")
 
     def _check_ownership(self) -> None:
-        ours = any((self.folder / name).exists() for name in (MANIFEST, _PROGRESS))
-        if self.outputs is None and not ours and any(self.folder.iterdir()):
+        ours = self._manifest_path.exists() or self._progress_path.exists()
+        if self.outputs is not None:
+            self._check_manifest()
+        elif not ours and not all(is_temporary(path) for path in self.folder.iterdir()):
             raise InputError(f"{self.folder}: holds files that no stage wrote, and they would be lost",
                              "choose another --scene folder or move these files away")
 
+    def _check_manifest(self) -> None:
+        path = self._manifest_path
+        if path.exists() and read_json(path).get("stage") != self.name:
+            raise InputError(f"{path}: not written by {self.name}, and it would be lost", "choose another folder")
+
     def _remove_partial(self) -> None:
-        for path in self.folder.rglob("*"):
-            if is_temporary(path):
-                path.unlink(missing_ok=True)
+        if self.outputs is not None:
+            found = [p for name in self.outputs for p in temporaries(self.folder / name)]
+        else:
+            found = [p for p in self.folder.rglob("*") if is_temporary(p)]
+        for path in found:
+            path.unlink(missing_ok=True)
 
     def _clear(self) -> None:
         if self.outputs is not None:
