@@ -17,7 +17,10 @@ def normalized_direction(direction: Float[np.ndarray, "3"], name: str = "light")
     Raises:
         InputError: the vector is not three finite numbers, or has no length.
     """
-    vector = np.asarray(direction, dtype=np.float64)
+    try:
+        vector = np.asarray(direction, dtype=np.float64)
+    except (TypeError, ValueError):
+        vector = np.empty(0)
     if vector.shape != (3,) or not np.isfinite(vector).all():
         raise InputError(f"{name}: direction {direction!r} is not three finite numbers", "give it as [x, y, z]")
     length = np.linalg.norm(vector)
