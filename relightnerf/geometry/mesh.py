@@ -1,0 +1,148 @@
+"""Triangle meshes of a scene: fused from the depth of many views, or of a single one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from relightnerf.cameras import Camera, Cameras
+from relightnerf.errors import InputError
+
+if TYPE_CHECKING:
+    import open3d as o3d
+
+_FAR_OVER_MEDIAN = 2.5
+_FINEST_PART = 400.0
+_TRUNCATION_VOXELS = 4.0
+_LEAST_COMPONENT = 0.01
+_SMOOTHING_STEPS = 6
+_JUMP = 0.05
+
+
+@dataclass(frozen=True)
+class FusionScale:
+    """The sizes that a fusion works with, world units.
+
+    Attributes:
+        far: depth beyond which nothing is fused.
+        voxel: edge of a voxel.
+    """
+
+    far: float
+    voxel: float
+
+
+def fusion_scale(cameras: Cameras, depths: Iterable[Float[np.ndarray, "height width"]]) -> FusionScale:
+    """Choose fusion sizes from the depth in the middle of the pictures, where a capture's subject is.
+
+    ``far`` is 2.5 times the median of the views' median depths, so the ground around the subject stays and the far
+    field goes; ``voxel`` is what a pixel covers at that median depth, but not finer than its 400th part.
+
+    Raises:
+        InputError: no view has any depth.
+    """
+    medians = []
+    for depth in depths:
+        height, width = depth.shape
+        middle = depth[height // 4: height - height // 4, width // 4: width - width // 4]
+        known = middle[np.isfinite(middle) & (middle > 0)]
+        if len(known):
+            medians.append(float(np.median(known)))
+    if not medians:
+        raise InputError("no view has any depth, so there is nothing to fuse", "check the depth source")
+    typical = float(np.median(medians))
+    footprint = typical / float(np.median(cameras.intrinsics[:, :2]))
+    return FusionScale(_FAR_OVER_MEDIAN * typical, max(footprint, typical / _FINEST_PART))
+
+
+def fuse_mesh(
+    cameras: Cameras,
+    depths: Iterable[Float[np.ndarray, "height width"]],
+    images: Iterable[UInt8[np.ndarray, "height width 3"]],
+    scale: FusionScale | None = None,
+) -> "o3d.geometry.TriangleMesh":
+    """Fuse the views' depth into one coloured mesh with vertex normals (truncated signed distances, Curless 1996).
+
+    Args:
+        cameras: of the views.
+        depths: along each camera's -z in world units, 0 where unknown; read once when ``scale`` is given.
+        images: 8-bit sRGB.
+        scale: sizes to work with; None: ``fusion_scale`` of all depths, which are then all held in memory.
+
+    Raises:
+        InputError: no view has any depth, or nothing near enough is seen to make a surface.
+    """
+    import open3d as o3d
+
+    if scale is None:
+        depths = list(depths)
+        scale = fusion_scale(cameras, depths)
+    volume = o3d.pipelines.integration.ScalableTSDFVolume(
+        scale.voxel, _TRUNCATION_VOXELS * scale.voxel, o3d.pipelines.integration.TSDFVolumeColorType.RGB8)
+    for index, (depth, image) in enumerate(zip(depths, images, strict=True)):
+        _integrate(volume, cameras[index], depth, image, scale.far)
+    mesh = volume.extract_triangle_mesh()
+    if not len(mesh.triangles):
+        raise InputError("the views' depths agree on no surface", "check the poses and the depth source")
+    return _cleaned(mesh)
+
+
+def depth_mesh(
+    camera: Camera, depth: Float[np.ndarray, "height width"], jump: float = _JUMP
+) -> "o3d.geometry.TriangleMesh":
+    """Triangulate one view's depth, cut where neighbours differ by more than ``jump`` of their depth.
+
+    A surface seen at a grazing angle is not a jump: neighbours may differ by what a plane 80 degrees from facing does.
+
+    Raises:
+        InputError: no pixel has a depth.
+    """
+    import open3d as o3d
+
+    height, width = depth.shape
+    grid = np.arange(height * width).reshape(height, width)
+    a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, :-1], grid[1:, 1:]
+    faces = np.concatenate([np.stack(f, -1).reshape(-1, 3) for f in ((a, c, b), (b, c, d))])
+    corners = np.where(np.isfinite(depth), depth, 0.0).reshape(-1)[faces]
+    spread = corners.max(-1) - corners.min(-1)
+    steepest = np.tan(np.radians(80.0)) / float(camera.intrinsics[:2].min())
+    faces = faces[(corners.min(-1) > 0) & (spread <= max(jump, steepest) * corners.min(-1))]
+    if not len(faces):
+        raise InputError("the depth map has no surface", "give depth in world units, 0 only where it is unknown")
+    points = camera.points_world(depth).reshape(-1, 3)
+    mesh = o3d.geometry.TriangleMesh(o3d.utility.Vector3dVector(points), o3d.utility.Vector3iVector(faces))
+    mesh.remove_unreferenced_vertices()
+    mesh.compute_vertex_normals()
+    return mesh
+
+
+def _integrate(
+    volume: "o3d.pipelines.integration.ScalableTSDFVolume",
+    camera: Camera,
+    depth: Float[np.ndarray, "height width"],
+    image: UInt8[np.ndarray, "height width 3"],
+    far: float,
+) -> None:
+    import open3d as o3d
+
+    usable = np.where(np.isfinite(depth) & (depth > 0) & (depth < far), depth, 0.0).astype(np.float32)
+    rgbd = o3d.geometry.RGBDImage.create_from_color_and_depth(
+        o3d.geometry.Image(np.ascontiguousarray(image)), o3d.geometry.Image(usable),
+        depth_scale=1.0, depth_trunc=far, convert_rgb_to_intensity=False)
+    fx, fy, cx, cy = camera.intrinsics
+    # Open3D puts pixel centres on whole numbers and looks along +z with y down
+    intrinsic = o3d.camera.PinholeCameraIntrinsic(camera.width, camera.height, fx, fy, cx - 0.5, cy - 0.5)
+    world_to_camera = np.diag([1.0, -1.0, -1.0, 1.0]) @ np.linalg.inv(camera.camera_to_world)
+    volume.integrate(rgbd, intrinsic, world_to_camera)
+
+
+def _cleaned(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.TriangleMesh":
+    labels, sizes, _ = mesh.cluster_connected_triangles()
+    sizes = np.asarray(sizes)
+    mesh.remove_triangles_by_mask(sizes[np.asarray(labels)] < _LEAST_COMPONENT * sizes.max())
+    mesh.remove_unreferenced_vertices()
+    mesh = mesh.filter_smooth_taubin(number_of_iterations=_SMOOTHING_STEPS)
+    mesh.compute_vertex_normals()
+    return mesh

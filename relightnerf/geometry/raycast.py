@@ -1,0 +1,208 @@
+"""Rays against a scene's mesh: what a camera sees, soft shadows and ambient occlusion.
+
+Everything here is deterministic: sample patterns depend on a point's index only.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from relightnerf.cameras import Camera
+from relightnerf.errors import InputError
+from relightnerf.lights import DISC_RADIUS_DEG
+
+if TYPE_CHECKING:
+    import open3d as o3d
+
+_GOLDEN = 0.6180339887498949
+_RAYS_AT_ONCE = 1 << 20
+_BIAS_EDGES = 0.75
+_LEAST_BIAS = 1e-4
+
+
+@dataclass(frozen=True)
+class CameraHits:
+    """What the rays of a camera meet.
+
+    Attributes:
+        depth: along the camera's -z in world units, 0 where nothing is hit.
+        normal_camera: unit, camera frame, turned towards the camera; 0 where nothing is hit.
+    """
+
+    depth: Float[np.ndarray, "height width"]
+    normal_camera: Float[np.ndarray, "height width 3"]
+
+
+class RayScene:
+    """A triangle mesh in the world frame that can be asked what rays meet.
+
+    Attributes:
+        bias: how far shadow rays start from the surface, world units (a part of the mesh's typical edge).
+    """
+
+    def __init__(self, mesh: "o3d.geometry.TriangleMesh") -> None:
+        import open3d as o3d
+
+        vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.triangles)
+        if not len(faces):
+            raise InputError("the scene's mesh has no triangles", "run geometry again with better depth")
+        if not mesh.has_vertex_normals():
+            mesh.compute_vertex_normals()
+        self._normals = np.asarray(mesh.vertex_normals).astype(np.float32)
+        self._faces = faces
+        self._scene = o3d.t.geometry.RaycastingScene()
+        self._scene.add_triangles(vertices.astype(np.float32), faces.astype(np.uint32))
+        edge = np.linalg.norm(vertices[faces[:, 0]] - vertices[faces[:, 1]], axis=-1)
+        extent = float(np.linalg.norm(vertices.max(0) - vertices.min(0)))
+        self.bias = max(min(_BIAS_EDGES * float(np.median(edge)), 1e-2 * extent), _LEAST_BIAS * extent)
+
+    @classmethod
+    def load(cls, path: Path) -> "RayScene":
+        """Read a mesh file.
+
+        Raises:
+            InputError: the file is absent or holds no triangles.
+        """
+        import open3d as o3d
+
+        if not path.is_file():
+            raise InputError(f"{path}: no such file", "run `relightnerf geometry` first")
+        mesh = o3d.io.read_triangle_mesh(str(path))
+        if not len(mesh.triangles):
+            raise InputError(f"{path}: holds no triangles", "run `relightnerf geometry --force`")
+        return cls(mesh)
+
+    def camera_hits(self, camera: Camera) -> CameraHits:
+        """Cast the rays of a camera through its pixel centres; normals are interpolated from the vertices."""
+        rotation = camera.camera_to_world[:3, :3]
+        rays = camera.rays_camera() @ rotation.T
+        origins = np.broadcast_to(camera.position, rays.shape)
+        hits = self._scene.cast_rays(_tensor(np.concatenate([origins, rays], axis=-1)))
+        depth, known = hits["t_hit"].numpy(), np.isfinite(hits["t_hit"].numpy())
+        normal_world = self._interpolated_normals(hits["primitive_ids"].numpy()[known], hits["primitive_uvs"].numpy()[known])
+        normal = np.zeros((*depth.shape, 3), np.float32)
+        normal[known] = normal_world @ rotation
+        away = np.sum(normal * camera.rays_camera(), axis=-1) > 0
+        normal[away] *= -1.0
+        return CameraHits(np.where(known, depth, 0.0).astype(np.float32), normal)
+
+    def _interpolated_normals(self, faces: np.ndarray, uv: np.ndarray) -> Float[np.ndarray, "hits 3"]:
+        corners = self._normals[self._faces[faces]]
+        normal = corners[:, 0] * (1 - uv.sum(-1))[:, None] + corners[:, 1] * uv[:, :1] + corners[:, 2] * uv[:, 1:]
+        return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
+
+    def blocked(self, origins: Float[np.ndarray, "*rays 3"], directions: Float[np.ndarray, "*rays 3"]
+                ) -> Bool[np.ndarray, "*rays"]:
+        """Say for each ray (world frame) whether it meets the mesh anywhere."""
+        rays = np.empty((*np.broadcast_shapes(origins.shape, directions.shape)[:-1], 6), np.float32)
+        rays[..., :3], rays[..., 3:] = origins, directions
+        return self._scene.test_occlusions(_tensor(rays)).numpy()
+
+    def light_visibility(
+        self,
+        points_world: Float[np.ndarray, "points 3"],
+        normals_world: Float[np.ndarray, "points 3"],
+        directions_world: Float[np.ndarray, "lights 3"],
+        samples: int = 4,
+        radius_deg: float = DISC_RADIUS_DEG,
+    ) -> Float[np.ndarray, "lights points"]:
+        """Return the part of each light's disc that each point sees, in [0, 1]; 0 where the surface faces away.
+
+        The disc is sampled on a spiral (Vogel 1979) that every point turns by another angle.
+
+        Args:
+            points_world: surface points.
+            normals_world: their unit normals.
+            directions_world: unit vectors towards the discs' centres.
+            samples: shadow rays a point and light.
+            radius_deg: angular radius of the discs.
+        """
+        result = np.zeros((len(directions_world), len(points_world)), np.float32)
+        turn = _GOLDEN * np.arange(len(points_world)) % 1.0
+        origins = points_world + self.bias * normals_world
+        for light, direction in enumerate(directions_world):
+            facing = np.flatnonzero(normals_world @ direction > 0)
+            for part in _parts(facing, samples):
+                towards = _disc_samples(direction, turn[part], samples, radius_deg)
+                hit = self.blocked(origins[part, None], towards)
+                result[light, part] = 1.0 - hit.mean(axis=-1)
+        return result
+
+    def ambient_visibility(
+        self,
+        points_world: Float[np.ndarray, "points 3"],
+        normals_world: Float[np.ndarray, "points 3"],
+        samples: int = 24,
+        reach: float = np.inf,
+    ) -> Float[np.ndarray, "points"]:
+        """Return the cosine-weighted part of the hemisphere over each point that is open, in [0, 1].
+
+        Args:
+            points_world: surface points.
+            normals_world: their unit normals.
+            samples: rays a point, cosine-weighted (Malley's method), stratified on a spiral.
+            reach: obstacles further away than this do not count, world units.
+        """
+        result = np.zeros(len(points_world), np.float32)
+        origins = points_world + self.bias * normals_world
+        turn = _GOLDEN * np.arange(len(points_world)) % 1.0
+        for part in _parts(np.arange(len(points_world)), samples):
+            towards = hemisphere_samples(normals_world[part], turn[part], samples)
+            result[part] = 1.0 - self._blocked_within(origins[part, None], towards, reach).mean(axis=-1)
+        return result
+
+    def _blocked_within(self, origins: np.ndarray, directions: np.ndarray, reach: float) -> np.ndarray:
+        if not np.isfinite(reach):
+            return self.blocked(origins, directions)
+        rays = np.concatenate([np.broadcast_to(origins, directions.shape), directions], axis=-1)
+        return self._scene.test_occlusions(_tensor(rays), tfar=reach).numpy()
+
+
+def hemisphere_samples(
+    normals: Float[np.ndarray, "points 3"], turn: Float[np.ndarray, "points"], samples: int
+) -> Float[np.ndarray, "points samples 3"]:
+    """Return cosine-weighted unit directions around each normal; ``turn`` in [0, 1) rotates each point's pattern."""
+    x, y = _spiral(turn, samples)
+    z = np.sqrt(np.maximum(1.0 - x * x - y * y, 0.0))
+    tangent, bitangent = _tangents(normals)
+    local = x[..., None] * tangent[:, None] + y[..., None] * bitangent[:, None]
+    return (local + z[..., None] * normals[:, None]).astype(np.float32)
+
+
+def _disc_samples(direction: np.ndarray, turn: np.ndarray, samples: int, radius_deg: float) -> np.ndarray:
+    x, y = _spiral(turn, samples)
+    tangent, bitangent = (t[0] for t in _tangents(direction[None]))
+    radius = np.tan(np.radians(radius_deg))
+    towards = direction + radius * (x[..., None] * tangent + y[..., None] * bitangent)
+    return (towards / np.linalg.norm(towards, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def _spiral(turn: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    index = np.arange(samples)
+    radius = np.sqrt((index + 0.5) / samples)
+    angle = 2.0 * np.pi * (index * _GOLDEN + turn[:, None])
+    return radius * np.cos(angle), radius * np.sin(angle)
+
+
+def _tangents(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two unit vectors that make a frame with each normal (Duff et al., "Building an Orthonormal Basis", 2017)."""
+    x, y, z = np.moveaxis(normals, -1, 0)
+    sign = np.where(z >= 0, 1.0, -1.0)
+    a = -1.0 / (sign + z)
+    b = x * y * a
+    return (np.stack([1.0 + sign * x * x * a, sign * b, -sign * x], axis=-1),
+            np.stack([b, sign + y * y * a, -y], axis=-1))
+
+
+def _parts(indices: np.ndarray, samples: int) -> list[np.ndarray]:
+    size = max(_RAYS_AT_ONCE // samples, 1)
+    return [indices[start:start + size] for start in range(0, len(indices), size)]
+
+
+def _tensor(values: np.ndarray) -> "o3d.core.Tensor":
+    import open3d as o3d
+
+    return o3d.core.Tensor(np.ascontiguousarray(values, dtype=np.float32))
