@@ -13,6 +13,9 @@ _PINHOLE_AT_ZERO = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPE
 """Models whose distortion is a polynomial around the pinhole camera."""
 
 _BORDER_SAMPLES = 64
+_EDGE = 0.499
+"""Where a picture ends for interpolation: at the centres of its outer pixels, pixels."""
+_SAME_RAY = 1e-3
 _ZOOMS = 3.0 * 0.995 ** np.arange(360)
 """Candidate focal lengths of the pinhole camera over the lens's own, from 3 down to 0.5."""
 
@@ -96,7 +99,7 @@ def _zoom(lens: Lens, intrinsics: tuple[float, float, float, float]) -> float:
     return best
 
 
-def _border(width: int, height: int) -> tuple[Float[np.ndarray, "samples"], Float[np.ndarray, "samples"]]:
+def _border(width: int, height: int) -> tuple[Float[np.ndarray, " samples"], Float[np.ndarray, " samples"]]:
     steps = np.linspace(0.0, 1.0, _BORDER_SAMPLES)
     low, high = np.zeros_like(steps), np.ones_like(steps)
     x = np.concatenate([steps, steps, low, high])
@@ -105,7 +108,7 @@ def _border(width: int, height: int) -> tuple[Float[np.ndarray, "samples"], Floa
 
 
 def _rays(
-    intrinsics: tuple[float, float, float, float], x: Float[np.ndarray, "pixels"], y: Float[np.ndarray, "pixels"]
+    intrinsics: tuple[float, float, float, float], x: Float[np.ndarray, " pixels"], y: Float[np.ndarray, " pixels"]
 ) -> Float[np.ndarray, "pixels 3"]:
     fx, fy, cx, cy = intrinsics
     return np.stack([(x - cx) / fx, (y - cy) / fy, np.ones_like(x)], axis=-1)
@@ -113,7 +116,7 @@ def _rays(
 
 def _project(
     lens: Lens, rays: Float[np.ndarray, "pixels 3"]
-) -> tuple[Float[np.ndarray, "pixels 2"], Bool[np.ndarray, "pixels"]]:
+) -> tuple[Float[np.ndarray, "pixels 2"], Bool[np.ndarray, " pixels"]]:
     """Return where the lens images rays (OpenCV camera frame, z = 1), and whether that is inside the picture.
 
     A polynomial lens folds over far outside of the field that it was fitted in; a pixel counts as seen only if the lens
@@ -124,7 +127,7 @@ def _project(
     camera = pycolmap.Camera(model=lens.model, width=lens.width, height=lens.height, params=list(lens.params))
     pixels = np.asarray(camera.img_from_cam(rays))
     size = np.array([lens.width, lens.height])
-    inside = np.isfinite(pixels).all(axis=-1) & (pixels >= 0.499).all(axis=-1) & (pixels <= size - 0.499).all(axis=-1)
+    inside = np.isfinite(pixels).all(axis=-1) & (pixels >= _EDGE).all(axis=-1) & (pixels <= size - _EDGE).all(axis=-1)
     back = np.asarray(camera.cam_from_img(np.where(inside[:, None], pixels, size / 2)))
-    same = np.linalg.norm(back - rays[:, :2], axis=-1) < 1e-3 * (1 + np.linalg.norm(rays[:, :2], axis=-1))
-    return pixels, inside & same
+    away, length = (np.linalg.norm(values, axis=-1) for values in (back - rays[:, :2], rays))
+    return pixels, inside & (away < _SAME_RAY * length)

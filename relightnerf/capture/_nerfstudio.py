@@ -80,7 +80,7 @@ def _pictures(json_path: Path, values: list[dict[str, Any]], where: list[str]) -
     pictures = [_with_suffix(path) for path in named]
     absent = [path for path in pictures if not path.is_file()]
     if absent:
-        raise InputError(f"{json_path}: {len(absent)} of its {len(pictures)} images are absent, the first is {absent[0]}",
+        raise InputError(f"{json_path}: {len(absent)} of {len(pictures)} images are absent, the first is {absent[0]}",
                          "put the images there or remove their frames")
     return pictures
 
@@ -111,7 +111,7 @@ def _lens(values: Mapping[str, Any], size: tuple[int, int], picture: Path, where
     width, height = (_number(values, key, where, default) for key, default in zip("wh", size, strict=True))
     scale_x, scale_y = size[0] / width, size[1] / height
     if abs(scale_x / scale_y - 1) > _SHAPE_TOLERANCE:
-        raise InputError(f"{picture}: is {size[0]}x{size[1]}, but {where.rsplit('/')[-1]} says {width:g}x{height:g}",
+        raise InputError(f"{picture.name}: is {size[0]}x{size[1]}, but {where} says {width:g}x{height:g}",
                          "give the images that the file was made for")
     fx, fy = _focal_lengths(values, width, height, where)
     cx, cy = _number(values, "cx", where, width / 2), _number(values, "cy", where, height / 2)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from relightnerf.cameras import Cameras, save_cameras
 from relightnerf.capture._lenses import pinhole_intrinsics, undistorted
-from relightnerf.capture._pictures import opaque_pixels
+from relightnerf.capture._pictures import enable_heif, opaque_pixels
 from relightnerf.capture._points import write_points
 from relightnerf.capture._types import Capture, Photo
 from relightnerf.errors import InputError
@@ -45,7 +45,8 @@ def check_shapes(sizes: list[tuple[Path, int, int]]) -> None:
     others = {(w, h): path for path, w, h in reversed(sizes) if abs(w * height / (h * width) - 1) > _SHAPE_TOLERANCE}
     if others:
         listed = ", ".join(f"{path.name} {w}x{h}" for (w, h), path in others.items())
-        raise InputError(f"{sizes[0][0].parent}: photos of different shapes ({sizes[0][0].name} {width}x{height}, {listed})",
+        listed = f"{sizes[0][0].name} {width}x{height}, {listed}"
+        raise InputError(f"{sizes[0][0].parent}: photos of different shapes ({listed})",
                          "leave out or crop those that differ")
 
 
@@ -66,6 +67,7 @@ def write_prepared(capture: Capture, cameras: Cameras, folder: Path) -> None:
 
 
 def _write_photo(photo: Photo, folder: Path, size: tuple[int, int]) -> None:
+    enable_heif([photo.path])
     image = read_image(photo.path, photo.upright)
     if image.shape[:2] != (photo.lens.height, photo.lens.width):
         raise InputError(f"{photo.path}: changed while it was read", "run the command again")

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from relightnerf.capture._colmap import open_colmap
 from relightnerf.capture._nerfstudio import open_nerfstudio
+from relightnerf.capture._photos import open_photos
 from relightnerf.capture._types import Source, SourceOptions
+from relightnerf.capture._video import open_video
 from relightnerf.errors import InputError
 
-_SOURCES: tuple[Callable[[Path, SourceOptions], Source | None], ...] = (open_nerfstudio,)
+_SOURCES: tuple[Callable[[Path, SourceOptions], Source | None], ...] = (open_nerfstudio, open_colmap, open_video, open_photos)
 """Asked in this order; the first that recognises the path reads it."""
 
 

@@ -1,0 +1,64 @@
+"""Which photos to compare with which."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+if TYPE_CHECKING:
+    import pycolmap
+
+_MANY = 120
+"""Up to so many photos, all pairs are compared."""
+_NEIGHBOURS = 20
+_COARSE_FEATURES = 200
+_RATIO = 0.8
+
+
+def pairs_to_match(database: "pycolmap.Database", image_ids: Sequence[int], ordered: bool) -> list[tuple[int, int]]:
+    """Return the pairs of images whose features are to be matched.
+
+    Of many photos: those that look most alike by their largest features, and of ordered ones (a video) also those that
+    follow one another at distances 1, 2, 3, ... and powers of two.
+    """
+    count = len(image_ids)
+    if count <= _MANY:
+        chosen = {(a, b) for a in range(count) for b in range(a + 1, count)}
+    else:
+        chosen = _alike([_coarse_features(database, image_id) for image_id in image_ids])
+        steps = {1, 2, 3, 4, 5, 6, 8, 16, 32} if ordered else {1, 2}
+        chosen |= {(a, a + step) for a in range(count) for step in steps if a + step < count}
+    return [(image_ids[a], image_ids[b]) for a, b in sorted(chosen)]
+
+
+def _coarse_features(database: "pycolmap.Database", image_id: int) -> Float[np.ndarray, "features 128"]:
+    descriptors = np.asarray(database.read_descriptors(image_id).data, dtype=np.float32)
+    if not len(descriptors):
+        return np.zeros((1, 128), dtype=np.float32)
+    keypoints = np.asarray(database.read_keypoints(image_id))
+    size = np.abs(keypoints[:, 2] * keypoints[:, 5] - keypoints[:, 3] * keypoints[:, 4])
+    chosen = descriptors[np.argsort(-size, kind="stable")[:_COARSE_FEATURES]]
+    return chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1.0)
+
+
+def _alike(features: Sequence[Float[np.ndarray, "features 128"]]) -> set[tuple[int, int]]:
+    count = len(features)
+    scores = np.zeros((count, count))
+    for a in range(count):
+        for b in range(a + 1, count):
+            scores[a, b] = scores[b, a] = _matches(features[a], features[b])
+    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :_NEIGHBOURS]
+    return {(min(a, int(b)), max(a, int(b))) for a in range(count) for b in nearest[a] if int(b) != a}
+
+
+def _matches(a: Float[np.ndarray, "m 128"], b: Float[np.ndarray, "n 128"]) -> int:
+    """Return how many features of ``a`` have one clearly nearest feature in ``b`` that has them as nearest, too."""
+    similarity = a @ b.T
+    nearest = similarity.argmax(axis=1)
+    mutual = similarity.argmax(axis=0)[nearest] == np.arange(len(a))
+    if similarity.shape[1] == 1:
+        return int(mutual.sum())
+    top = -np.partition(-similarity, 1, axis=1)[:, :2]
+    distance = np.sqrt(np.maximum(2.0 - 2.0 * top, 1e-6))
+    return int((mutual & (distance[:, 0] < _RATIO * distance[:, 1])).sum())

@@ -1,0 +1,239 @@
+"""Structure from motion: the cameras of photos that have none, found by pycolmap in steps that can be resumed.
+
+The steps leave their results in a workspace folder: working copies of the photos, COLMAP's database with features and
+matches, and the model. Every step skips what is there, and no step depends on how often it was interrupted: image ids
+are given before features are extracted, every pair is verified with the same seed, and the mapper runs on one thread.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from relightnerf.capture._colmap import capture_from_model
+from relightnerf.capture._pairs import pairs_to_match
+from relightnerf.capture._sfm_frame import in_upright_frame
+from relightnerf.capture._types import Capture, Lens, Photo
+from relightnerf.errors import InputError
+from relightnerf.files import atomic_path
+from relightnerf.images import read_image, write_image
+from relightnerf.progress import say, track
+
+if TYPE_CHECKING:
+    import pycolmap
+
+FEWEST_PHOTOS = 3
+_FEW_SHARE = 0.8
+_FEW_PHOTOS = 10
+_SEED = 0
+_SMALL = 800
+"""Photos whose longer side is below this are searched for features at double size, pixels."""
+_BATCH_PHOTOS = 4
+_BATCH_PAIRS = 100
+_MANY_FOR_LENS = 15
+"""With fewer photos, a lens with one focal length and one distortion term is found more reliably."""
+_ADVICE = "take more photos with more overlap (each part of the scene in three or more), sharp, of a scene with texture"
+
+
+@dataclass(frozen=True)
+class Unposed:
+    """A photo whose camera is not known.
+
+    Attributes:
+        name: its view name.
+        path: the picture.
+        mask: a picture whose dark pixels are to be ignored, or None.
+        width: of the upright picture, pixels.
+        height: of the upright picture, pixels.
+        focal: focal length in pixels from the picture's EXIF data, None if unknown.
+    """
+
+    name: str
+    path: Path
+    mask: Path | None
+    width: int
+    height: int
+    focal: float | None = None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to look for poses.
+
+    Attributes:
+        max_size: longer side of the working copies, pixels.
+        features: at most so many per photo.
+    """
+
+    max_size: int
+    features: int
+
+
+QUICK = Effort(max_size=1024, features=2048)
+FULL = Effort(max_size=1600, features=6144)
+
+
+def pose_photos(photos: Sequence[Unposed], workspace: Path, quick: bool, ordered: bool) -> Capture:
+    """Find the cameras of photos of one size.
+
+    Args:
+        photos: the photos; those with the same focal length share a lens.
+        workspace: folder for what a later start can go on from.
+        quick: look at fewer features.
+        ordered: consecutive photos show nearly the same (a video).
+
+    Raises:
+        InputError: fewer than three of the photos fit together.
+    """
+    import pycolmap  # noqa: PLC0415 (heavy)
+
+    pycolmap.logging.minloglevel = 3
+    effort = QUICK if quick else FULL
+    model = workspace / "model"
+    if not model.is_dir():
+        size = _copy_photos(photos, workspace, effort)
+        database = workspace / "database.db"
+        _import_photos(photos, size, workspace, database)
+        _extract_features(photos, workspace, database, effort, size)
+        _match(photos, workspace, database, ordered)
+        _map(photos, workspace, database, model)
+    reconstruction = pycolmap.Reconstruction(str(model))
+    _report(reconstruction.num_reg_images(), len(photos))
+    pictures = {_copy_name(photo): _as_photo(photo) for photo in photos}
+    return in_upright_frame(capture_from_model(reconstruction, workspace, pictures=pictures))
+
+
+def _as_photo(photo: Unposed) -> Photo:
+    lens = Lens("PINHOLE", photo.width, photo.height, (1.0, 1.0, 0.0, 0.0))
+    return Photo(photo.name, photo.path, lens, np.eye(4), photo.mask, upright=True)
+
+
+def _copy_name(photo: Unposed) -> str:
+    return f"{photo.name}.png"
+
+
+def _copy_photos(photos: Sequence[Unposed], workspace: Path, effort: Effort) -> tuple[int, int]:
+    """Write upright copies of the photos and their masks at working size; returns that size."""
+    import cv2  # noqa: PLC0415 (heavy)
+
+    scale = min(1.0, effort.max_size / max(photos[0].width, photos[0].height))
+    size = round(photos[0].width * scale), round(photos[0].height * scale)
+    for photo in track(photos, "reading photos"):
+        copy = workspace / "photos" / _copy_name(photo)
+        if copy.is_file():
+            continue
+        if photo.mask is not None:
+            mask = cv2.resize(read_image(photo.mask), size, interpolation=cv2.INTER_AREA)
+            write_image(workspace / "masks" / f"{copy.name}.png", mask)
+        image = cv2.resize(read_image(photo.path), size, interpolation=cv2.INTER_AREA)
+        with atomic_path(copy) as temporary:
+            Image.fromarray(image).save(temporary, compress_level=1)
+    return size
+
+
+def _import_photos(photos: Sequence[Unposed], size: tuple[int, int], workspace: Path, database: Path) -> None:
+    """Make the database with one camera for each focal length; it appears whole."""
+    import pycolmap  # noqa: PLC0415 (heavy)
+
+    if database.is_file():
+        return
+    focals = sorted({photo.focal or 0.0 for photo in photos})
+    with atomic_path(database) as temporary:
+        pycolmap.Database.open(temporary).close()
+        for focal in focals:
+            members = [_copy_name(photo) for photo in photos if (photo.focal or 0.0) == focal]
+            options = pycolmap.ImageReaderOptions(camera_model=_lens_model(len(members)))
+            if focal:
+                options.camera_params = _lens_params(options.camera_model, focal * size[0] / photos[0].width, size)
+            pycolmap.import_images(temporary, workspace / "photos", pycolmap.CameraMode.SINGLE, members, options)
+
+
+def _lens_model(count: int) -> str:
+    return "OPENCV" if count >= _MANY_FOR_LENS else "SIMPLE_RADIAL"
+
+
+def _lens_params(model: str, focal: float, size: tuple[int, int]) -> str:
+    center = [size[0] / 2, size[1] / 2]
+    params = [focal, focal, *center, 0, 0, 0, 0] if model == "OPENCV" else [focal, *center, 0]
+    return ", ".join(map(str, params))
+
+
+def _extract_features(
+    photos: Sequence[Unposed], workspace: Path, database: Path, effort: Effort, size: tuple[int, int]
+) -> None:
+    import pycolmap  # noqa: PLC0415 (heavy)
+
+    with pycolmap.Database.open(database) as opened:
+        ids = {image.name: image.image_id for image in opened.read_all_images()}
+        wanted = [_copy_name(p) for p in photos if not opened.exists_descriptors(ids[_copy_name(p)])]
+    options = pycolmap.FeatureExtractionOptions(use_gpu=False)
+    options.sift.max_num_features = effort.features
+    options.sift.first_octave = -1 if max(size) < _SMALL else 0
+    reader = pycolmap.ImageReaderOptions()
+    if any(photo.mask is not None for photo in photos):
+        reader.mask_path = workspace / "masks"
+    batches = [wanted[start : start + _BATCH_PHOTOS] for start in range(0, len(wanted), _BATCH_PHOTOS)]
+    done = (len(photos) - len(wanted)) // _BATCH_PHOTOS
+    for names in track(batches, "finding features", done=done):
+        pycolmap.extract_features(database, workspace / "photos", names, reader_options=reader,
+                                  extraction_options=options, device=pycolmap.Device.cpu)  # fmt: skip
+
+
+def _match(photos: Sequence[Unposed], workspace: Path, database: Path, ordered: bool) -> None:
+    import pycolmap  # noqa: PLC0415 (heavy)
+
+    with pycolmap.Database.open(database) as opened:
+        ids = {image.name: image.image_id for image in opened.read_all_images()}
+        pairs = pairs_to_match(opened, [ids[_copy_name(photo)] for photo in photos], ordered)
+        left = [pair for pair in pairs if not opened.exists_two_view_geometry(*pair)]
+    names = {number: name for name, number in ids.items()}
+    verification = pycolmap.TwoViewGeometryOptions()
+    verification.ransac.random_seed = _SEED
+    batches = [left[start : start + _BATCH_PAIRS] for start in range(0, len(left), _BATCH_PAIRS)]
+    listed = workspace / "pairs.txt"
+    for batch in track(batches, "matching photos", done=(len(pairs) - len(left)) // _BATCH_PAIRS):
+        listed.write_text("".join(f"{names[a]} {names[b]}\n" for a, b in batch))
+        pycolmap.match_image_pairs(database, pycolmap.FeatureMatchingOptions(use_gpu=False),
+                                   pycolmap.ImportedPairingOptions(match_list_path=listed), verification,
+                                   pycolmap.Device.cpu)  # fmt: skip
+
+
+def _map(photos: Sequence[Unposed], workspace: Path, database: Path, model: Path) -> None:
+    """Write the model of the most photos; it appears whole."""
+    import pycolmap  # noqa: PLC0415 (heavy)
+
+    steps = iter(track(range(len(photos)), "finding poses"))
+    partial = workspace / "models"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    found = pycolmap.incremental_mapping(
+        database, workspace / "photos", partial, _mapping_options(), next_image_callback=lambda: next(steps, None)
+    )
+    best = max(found.values(), key=lambda candidate: candidate.num_reg_images(), default=None)
+    if best is None or best.num_reg_images() < FEWEST_PHOTOS:
+        count = 0 if best is None else best.num_reg_images()
+        raise InputError(f"{photos[0].path.parent}: the cameras of only {count} of {len(photos)} photos were found",
+                         _ADVICE)
+    written = workspace / "model.partial"
+    shutil.rmtree(written, ignore_errors=True)
+    written.mkdir()
+    best.write(str(written))
+    written.rename(model)
+
+
+def _mapping_options() -> Any:
+    import pycolmap  # noqa: PLC0415 (heavy)
+
+    return pycolmap.IncrementalPipelineOptions(random_seed=_SEED, num_threads=1, min_model_size=FEWEST_PHOTOS)
+
+
+def _report(registered: int, count: int) -> None:
+    say(f"sfm: {registered} of {count} photos registered")
+    if registered < _FEW_SHARE * count:
+        say(f"sfm: the other {count - registered} are left out; for more, {_ADVICE}")
+    elif registered < _FEW_PHOTOS:
+        say(f"sfm: that is few for a scene; {_ADVICE}")
