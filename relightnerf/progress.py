@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 _T = TypeVar("_T")
@@ -13,6 +13,11 @@ _console = Console(highlight=False, soft_wrap=True)
 def say(message: str) -> None:
     """Print one line for the user."""
     _console.print(message, markup=False)
+
+
+def show(renderable: RenderableType) -> None:
+    """Print something of rich's, e.g. a table."""
+    _console.print(renderable)
 
 
 def track(items: Iterable[_T], description: str, total: int | None = None, done: int = 0) -> Iterator[_T]:

@@ -60,7 +60,7 @@ def psnr(prediction: Image, truth: Image, mask: Mask | None = None) -> float:
 
 
 def ssim(prediction: Image, truth: Image, mask: Mask | None = None) -> float:
-    """Return the structural similarity (Wang et al. 2004): Gaussian window of sigma 1.5, mean over channels and pixels."""
+    """Return the mean structural similarity (Wang et al. 2004), with a Gaussian window of sigma 1.5."""
     from skimage.metrics import structural_similarity
 
     _, values = structural_similarity(
@@ -77,7 +77,7 @@ def ssim(prediction: Image, truth: Image, mask: Mask | None = None) -> float:
 
 
 def scaled(prediction: Image, truth: Image, mask: Mask | None = None) -> Image:
-    """Return the prediction with each channel times its best factor in linear light, in sRGB; clipped where too bright."""
+    """Return the prediction in sRGB with each channel times its best factor in linear light, clipped at white."""
     linear, target = srgb_to_linear(prediction.astype(np.float64)), srgb_to_linear(truth.astype(np.float64))
     counted = slice(None) if mask is None else mask
     p, t = (values[counted].reshape(-1, 3) for values in (linear, target))

@@ -1,0 +1,163 @@
+"""How good the field's pictures are: held-out photos, or a folder of true pictures under known lights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from relightnerf.errors import InputError
+
+if TYPE_CHECKING:
+    from relightnerf.cameras import Cameras
+    from relightnerf.evaluation.metrics import Distance
+    from relightnerf.evaluation.report import Pair
+    from relightnerf.lights import LightSet
+    from relightnerf.scene import Scene
+
+_OURS = "this run"
+
+
+@dataclass
+class Evaluate:
+    """Compare held-out views with their photos, or with true pictures under other lights."""
+
+    scene: Path
+    """Scene folder."""
+    truth: Path | None = None
+    """Folder with transforms.json, lights.json and true pictures `<camera>__<light>.png`; if `<camera>__capture.png` is
+    there too, the row `identity` tells how good the photo is as it is. Without it, the photos that the fit held out."""
+    compare: tuple[str, ...] = ()
+    """NAME=FOLDER of other pictures `<camera>__<light>.png`, one more row each."""
+    lpips_weights: Path | None = None
+    """torchvision's AlexNet weights; looked for in torch's own cache by default, without it there is no LPIPS."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to render; auto takes CUDA if there is any."""
+    force: bool = False
+    """Do it again even if it is done."""
+
+    def run(self) -> None:
+        """Render, compare, print the table, and write ``report/metrics.json`` and ``report/comparison.png``.
+
+        Raises:
+            InputError: a folder or file cannot be used, or the scene has no fitted field or no held-out views.
+        """
+        from relightnerf.devices import resolve_device
+        from relightnerf.evaluation.report import check_rows, score_table
+        from relightnerf.files import read_json
+        from relightnerf.progress import show
+        from relightnerf.rendering import SceneRenderer
+        from relightnerf.scene import Scene
+
+        scene = Scene.load(self.scene)
+        device = resolve_device(self.device)
+        cameras, lights, pairs = self._truth() if self.truth else self._held_out(scene)
+        rows = self._other_rows(pairs)
+        check_rows(pairs, rows)
+        lpips_weights = self._lpips_weights()
+        folder = scene.report / "pictures"
+        SceneRenderer(scene, device, self.force).pictures(cameras, lights, folder)
+        ours = {pair.name: folder / f"{pair.name}.png" for pair in pairs}
+        self._compare(scene, pairs, {_OURS: ours, **rows}, lpips_weights)
+        show(score_table(read_json(scene.report / "metrics.json")))
+
+    def _compare(
+        self, scene: "Scene", pairs: "list[Pair]", rows: dict[str, dict[str, Path]], weights: Path | None
+    ) -> None:
+        from relightnerf.evaluation.report import check_rows, comparison_picture, score_rows
+        from relightnerf.files import write_json
+        from relightnerf.images import write_image
+        from relightnerf.stage import Stage
+
+        def work() -> None:
+            write_image(scene.report / "comparison.png", comparison_picture(pairs, rows))
+            write_json(scene.report / "metrics.json", score_rows(pairs, rows, _lpips(weights)))
+
+        check_rows(pairs, rows)
+        inputs = [path for pair in pairs for path in (pair.truth, pair.mask) if path is not None]
+        inputs += [row[pair.name] for row in rows.values() for pair in pairs]
+        parameters = {"rows": list(rows), "pairs": [pair.name for pair in pairs], "lpips": weights is not None}
+        stage = Stage("evaluate", scene.report, parameters, inputs, ["metrics.json", "comparison.png"])
+        stage.run(work, self.force)
+
+    def _truth(self) -> "tuple[Cameras, LightSet, list[Pair]]":
+        from relightnerf.cameras import load_cameras
+        from relightnerf.evaluation.report import Pair
+        from relightnerf.lights import load_lights
+
+        folder = Path(str(self.truth))
+        cameras, lights = load_cameras(folder / "transforms.json"), load_lights(folder / "lights.json")
+        names = [(camera, light) for camera in cameras.names for light in lights.names]
+        pairs = [Pair(camera, light, folder / f"{camera}__{light}.png") for camera, light in names]
+        return cameras, lights, pairs
+
+    def _held_out(self, scene: "Scene") -> "tuple[Cameras, None, list[Pair]]":
+        from relightnerf.cameras import Cameras
+        from relightnerf.evaluation.report import Pair
+        from relightnerf.rendering import CAPTURE_LIGHT, field_files
+
+        field_files(scene)
+        views = held_out_views(scene)
+        cameras = scene.cameras()
+        kept = [i for i, name in enumerate(cameras.names) if name in views]
+        if not kept:
+            raise InputError(
+                f"{scene.field}: the fit held out no views, so there is nothing to compare with",
+                "fit with --eval-every 8, or give --truth",
+            )
+        names = tuple(cameras.names[i] for i in kept)
+        chosen = Cameras(names, cameras.camera_to_world[kept], cameras.intrinsics[kept], cameras.width, cameras.height)
+        masks = {name: scene.capture / "masks" / f"{name}.png" for name in names}
+        pairs = [Pair(n, CAPTURE_LIGHT, scene.image_path(n), masks[n] if masks[n].is_file() else None) for n in names]
+        return chosen, None, pairs
+
+    def _other_rows(self, pairs: "list[Pair]") -> dict[str, dict[str, Path]]:
+        rows = {}
+        photos = {pair.name: pair.truth.with_name(f"{pair.camera}__capture.png") for pair in pairs}
+        if self.truth and all(path.is_file() for path in photos.values()):
+            rows["identity"] = photos
+        for entry in self.compare:
+            name, _, folder = entry.partition("=")
+            if not name or not folder or name in (_OURS, "identity"):
+                raise InputError(f"--compare {entry}: not NAME=FOLDER", "give e.g. --compare shading=pictures")
+            rows[name] = {pair.name: Path(folder) / f"{pair.name}.png" for pair in pairs}
+            absent = next((path for path in rows[name].values() if not path.is_file()), None)
+            if absent is not None:
+                raise InputError(f"{absent}: no such picture", "give a folder with a picture for every pair")
+        return rows
+
+    def _lpips_weights(self) -> Path | None:
+        from relightnerf.evaluation._lpips import BACKBONE_FILE, Lpips, find_backbone
+        from relightnerf.progress import say
+
+        path = find_backbone(self.lpips_weights)
+        if path is None:
+            say(f"evaluate: LPIPS left out, its weights ({BACKBONE_FILE}) are not at hand; give --lpips-weights FILE")
+        else:
+            Lpips(path)
+        return path
+
+
+def held_out_views(scene: "Scene") -> list[str]:
+    """Return the views that the fit has not seen, as the fit wrote them down."""
+    from relightnerf.files import read_json
+
+    path = scene.field / "heldout.json"
+    views = read_json(path).get("views")
+    if not isinstance(views, list):
+        raise InputError(f'{path}: no "views"', "fit the scene again")
+    return [str(view) for view in views]
+
+
+def _lpips(weights: Path | None) -> "Distance | None":
+    if weights is None:
+        return None
+    import torch
+
+    from relightnerf.evaluation._lpips import Lpips
+
+    model = Lpips(weights)
+
+    def distance(first, second):  # type: ignore[no-untyped-def]
+        pair = [torch.from_numpy(image).float().movedim(-1, 0)[None] for image in (first, second)]
+        return float(model(*pair))
+
+    return distance

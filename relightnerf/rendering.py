@@ -1,0 +1,181 @@
+"""Pictures and videos of a scene's field: cameras times lights, and paths with a light that stands or moves."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.cameras import Camera, Cameras, load_cameras
+from relightnerf.color import to_uint8
+from relightnerf.errors import InputError
+from relightnerf.files import list_files, read_json
+from relightnerf.images import read_image, write_image
+from relightnerf.progress import track
+from relightnerf.scene import Scene
+from relightnerf.stage import MANIFEST, Stage
+from relightnerf.video import check_video, write_video
+
+if TYPE_CHECKING:
+    from relightnerf.lights import LightSet
+
+CAPTURE_LIGHT = "capture"
+"""Name of the light under which the photos were taken."""
+
+_FRAMES_STAGE = "render frames"
+
+
+@dataclass(frozen=True)
+class SceneRenderer:
+    """Renders pictures and videos of one scene's field; what a stopped run has written already stays.
+
+    Attributes:
+        scene: with a fitted field.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        force: render again what is there already.
+    """
+
+    scene: Scene
+    device: str = "auto"
+    force: bool = False
+
+    def pictures(
+        self, cameras: Cameras, lights: "LightSet | None", folder: Path, with_capture: bool = False
+    ) -> list[Path]:
+        """Write ``<camera>__<light>.png`` for every pair.
+
+        Args:
+            cameras: in the capture's world frame.
+            lights: directions; those in the camera frame are each camera's own. None: the capture's own light alone.
+            folder: where to; other files in it are left alone.
+            with_capture: render the capture's own light too.
+
+        Returns:
+            The files, cameras in order, for each its lights in order.
+
+        Raises:
+            InputError: there is no fitted field, or the folder cannot be used.
+        """
+        names = [*(lights.names if lights else ()), *([CAPTURE_LIGHT] if with_capture or lights is None else [])]
+        outputs = [f"{camera}__{light}.png" for camera in cameras.names for light in names]
+        jobs = [(cameras[i], _directions(lights, cameras[i], len(names))) for i in range(len(cameras))]
+        parameters = {"cameras": _described(cameras), "directions": [_plain(directions) for _, directions in jobs]}
+        stage = Stage("render", folder, {**parameters, "lights": names}, field_files(self.scene), outputs)
+
+        def work() -> None:
+            passes = _Passes(self.scene, self.device)
+            for camera, directions in track(jobs, "rendering"):
+                for name, direction in zip(names, directions, strict=True):
+                    passes.write(folder / f"{camera.name}__{name}.png", camera, direction)
+
+        stage.run(work, self.force)
+        return [folder / name for name in outputs]
+
+    def video(self, cameras: Cameras, directions: Float[np.ndarray, "frames 3"] | None, output: Path, fps: int) -> None:
+        """Write a video, one frame a camera; the frames lie in a hidden folder beside it until it is complete.
+
+        Args:
+            cameras: one a frame, in the capture's world frame.
+            directions: unit vectors towards the light in the capture's world, one a frame; None: the capture's own.
+            output: an ``.mp4`` or ``.gif``.
+            fps: frames a second.
+
+        Raises:
+            InputError: there is no fitted field, or the video cannot be written.
+        """
+        check_video(output, fps)
+        frames = output.with_name(f".{output.name}.frames")
+        files = [frames / f"{i:05d}.png" for i in range(len(cameras))]
+        lights = [None] * len(cameras) if directions is None else list(directions)
+        parameters = {"cameras": _described(cameras), "directions": _plain(lights)}
+        inputs = field_files(self.scene)
+        frames_stage = Stage(_FRAMES_STAGE, frames, parameters, inputs)
+        manifest = f".{output.name}.json"
+        stage = Stage("render", output.parent, {**parameters, "fps": fps}, inputs, [output.name], manifest)
+
+        def render() -> None:
+            passes = _Passes(self.scene, self.device)
+            for i, file in enumerate(track(files, "rendering")):
+                passes.write(file, cameras[i], lights[i])
+
+        def work() -> None:
+            frames_stage.run(render, self.force)
+            write_video(output, (read_image(file) for file in track(files, "encoding")), fps)
+
+        stage.run(work, self.force)
+        if (frames / MANIFEST).is_file() and read_json(frames / MANIFEST).get("stage") == _FRAMES_STAGE:
+            shutil.rmtree(frames)
+
+
+def field_files(scene: Scene) -> list[Path]:
+    """Return the files that a scene's fitted field consists of.
+
+    Raises:
+        InputError: the field is absent or its fit was not completed.
+    """
+    checkpoints = [path for path in list_files([scene.field]) if path.suffix == ".ckpt"]
+    if not checkpoints or not (scene.field / MANIFEST).is_file():
+        raise InputError(
+            f"{scene.field}: no fitted field, or one that is not complete",
+            f"run `relightnerf fit --scene {scene.root}` first",
+        )
+    return [scene.capture / "transforms.json", *checkpoints]
+
+
+def cameras_from_file(path: Path, scene: Scene) -> Cameras:
+    """Read cameras in the capture's world: a ``transforms.json``, or a camera path that the scene's viewer has saved.
+
+    The viewer shows, and saves, poses in the field's own frame: these are brought back into the capture's.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
+    cameras = load_cameras(path)
+    if "camera_path" not in read_json(path):
+        return cameras
+    from relightnerf.field.dataparser import scene_frame
+
+    frame = scene_frame(scene, scene.cameras())
+    poses = cameras.camera_to_world.copy()
+    poses[:, :3, :3] = frame.rotation.T @ poses[:, :3, :3]
+    poses[:, :3, 3] = poses[:, :3, 3] / frame.scale @ frame.rotation + frame.center
+    return Cameras(cameras.names, poses, cameras.intrinsics, cameras.width, cameras.height)
+
+
+class _Passes:
+    """Renders pictures that are not there yet; passes through the field once for pictures of one pose in a row."""
+
+    def __init__(self, scene: Scene, device: str) -> None:
+        from relightnerf.field.rendering import FieldRenderer
+
+        self._field = FieldRenderer.load(scene, device)
+        self._seen: tuple[bytes, object] | None = None
+
+    def write(self, path: Path, camera: Camera, direction_world: Float[np.ndarray, "3"] | None) -> None:
+        if path.is_file():
+            return
+        key = camera.camera_to_world.tobytes() + camera.intrinsics.tobytes()
+        if self._seen is None or self._seen[0] != key:
+            self._seen = (key, self._field.features(camera))
+        write_image(path, to_uint8(self._field.relight(self._seen[1], direction_world)))
+
+
+def _directions(lights: "LightSet | None", camera: Camera, count: int) -> list[np.ndarray | None]:
+    directions = list(lights.directions_world(camera.camera_to_world)) if lights else []
+    return [*directions, *[None] * (count - len(directions))]
+
+
+def _plain(directions: Sequence[np.ndarray | None]) -> list[list[float] | None]:
+    return [None if direction is None else direction.tolist() for direction in directions]
+
+
+def _described(cameras: Cameras) -> dict[str, object]:
+    return {
+        "names": cameras.names,
+        "camera_to_world": cameras.camera_to_world.tolist(),
+        "intrinsics": cameras.intrinsics.tolist(),
+        "size": [cameras.width, cameras.height],
+    }
