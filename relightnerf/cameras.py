@@ -1,6 +1,7 @@
 """Pinhole cameras of a capture, in the capture's world frame (OpenGL camera-to-world)."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -37,6 +38,12 @@ class Cameras:
 
     def __getitem__(self, index: int) -> "Camera":
         return Camera(self.names[index], self.camera_to_world[index], self.intrinsics[index], self.width, self.height)
+
+    def chosen(self, names: Collection[str]) -> "Cameras":
+        """Return the cameras with these names, in the order that they have here."""
+        kept = [i for i, name in enumerate(self.names) if name in names]
+        some = tuple(self.names[i] for i in kept)
+        return Cameras(some, self.camera_to_world[kept], self.intrinsics[kept], self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ def _checked(path: Path, names: list[str], poses: list, intrinsics: list, sizes:
         raise InputError(f"{path}: two cameras are called {repeated!r}", "give each file_path a stem of its own")
     if len(sizes) > 1:
         raise InputError(f"{path}: cameras of different sizes ({sorted(sizes)})", "give them one size")
-    (width, height), = sizes
+    ((width, height),) = sizes
     return Cameras(tuple(names), np.array(poses), np.array(intrinsics, dtype=np.float64), width, height)
 
 

@@ -95,17 +95,13 @@ class Evaluate:
         from relightnerf.rendering import CAPTURE_LIGHT, field_files
 
         field_files(scene)
-        views = held_out_views(scene)
-        cameras = scene.cameras()
-        kept = [i for i, name in enumerate(cameras.names) if name in views]
-        if not kept:
+        chosen = scene.cameras().chosen(held_out_views(scene))
+        if not chosen.names:
             raise InputError(
                 f"{scene.field}: the fit held out no views, so there is nothing to compare with",
                 "fit with --eval-every 8, or give --truth",
             )
-        names = tuple(cameras.names[i] for i in kept)
-        chosen = Cameras(names, cameras.camera_to_world[kept], cameras.intrinsics[kept], cameras.width, cameras.height)
-        masks = {name: scene.capture / "masks" / f"{name}.png" for name in names}
+        masks = {name: scene.capture / "masks" / f"{name}.png" for name in chosen.names}
         pairs = [Pair(n, CAPTURE_LIGHT, scene.image_path(n), masks[n] if masks[n].is_file() else None) for n in names]
         return chosen, None, pairs
 

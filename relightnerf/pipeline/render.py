@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _VIDEO_SUFFIXES = (".mp4", ".gif")
 _SWEEP_START = (0.0, 30.0)
+_SWING_DEG = 80.0
 _RIGHT_ANGLE = 90.0
 
 
@@ -41,8 +42,9 @@ class Render:
     """One light as AZIMUTH,ELEVATION in degrees, e.g. 45,30; without it a video shows the capture's own light."""
     light_frame: Literal["world", "camera"] = "world"
     """world: azimuth from +x counter-clockwise seen from above; camera: azimuth from behind the camera to the right."""
-    light_path: Literal["stand", "sweep"] = "stand"
-    """stand: the light stays; sweep: it starts at --light (or 0,30) and turns once around during the video."""
+    light_path: Literal["stand", "sweep", "swing"] = "stand"
+    """stand: the light stays; sweep: it starts at --light (or 0,30) and turns once around during the video; swing: it
+    goes 80 degrees to one side of --light, then to the other, and back."""
     seconds: float = 5.0
     """Length of a video, unless its path is a file."""
     fps: int = 24
@@ -164,10 +166,11 @@ class Render:
         if angles is None and self.light_path == "stand":
             return None
         azimuth, elevation = angles or _SWEEP_START
-        turn = 360.0 / len(cameras) if self.light_path == "sweep" else 0.0
+        phase = np.arange(len(cameras)) / len(cameras)
+        turns = {"stand": 0.0 * phase, "sweep": 360.0 * phase, "swing": _SWING_DEG * np.sin(2.0 * np.pi * phase)}
         directions = []
-        for i, pose in enumerate(cameras.camera_to_world):
-            direction = direction_from_angles(azimuth + i * turn, elevation, self.light_frame, scene.world_up)
+        for turn, pose in zip(turns[self.light_path], cameras.camera_to_world, strict=True):
+            direction = direction_from_angles(azimuth + turn, elevation, self.light_frame, scene.world_up)
             directions.append(LightSet(self.light_frame, ("",), direction[None]).directions_world(pose)[0])
         return np.array(directions)
 

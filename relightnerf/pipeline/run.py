@@ -1,0 +1,141 @@
+"""The whole way from a capture to a relightable scene, with pictures to look at."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from relightnerf.errors import InputError
+
+_SHEET_LIGHTS = {"left": "dir_23", "right": "dir_18", "above": "dir_14", "front": "dir_10"}
+_SHEET_VIEWS = 3
+
+
+@dataclass
+class Run:
+    """Do everything: prepare, geometry, synthesize, match, fit, then a video, a contact sheet and an evaluation."""
+
+    capture: Path
+    """Folder of photos, video file, COLMAP model, or nerfstudio dataset."""
+    scene: Path
+    """Scene folder to write to; a stopped run goes on where it stopped."""
+    preset: Literal["quick", "full"] = "quick"
+    """quick: small pictures, minutes on a laptop's CPU; full: larger pictures and a longer fit."""
+    relighter: str = "shading"
+    """The 2D relighter that relights the photos."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes CUDA if there is any."""
+    force: bool = False
+    """Do every stage again even if it is done."""
+
+    def run(self) -> None:
+        """Run every stage that is not done yet, and say how long each took.
+
+        Raises:
+            InputError: an argument or the capture cannot be used.
+        """
+        from relightnerf.progress import say
+
+        self._check()
+        times = {name: _seconds(work) for name, work in self._stages().items()}
+        say("seconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in times.items()))
+        for what, path in (("video", self._video), ("contact sheet", self._sheet), ("report", self._report)):
+            say(f"{what}: {path}")
+        say(f"to look around: relightnerf view --scene {self.scene}")
+
+    @property
+    def _video(self) -> Path:
+        return self.scene / "renders" / "light_sweep.mp4"
+
+    @property
+    def _sheet(self) -> Path:
+        return self.scene / "report" / "contact_sheet.png"
+
+    @property
+    def _report(self) -> Path:
+        return self.scene / "report" / "metrics.json"
+
+    def _check(self) -> None:
+        from relightnerf.devices import resolve_device
+        from relightnerf.relighters import load_relighter
+        from relightnerf.scene import Scene
+
+        if not self.capture.exists():
+            raise InputError(f"{self.capture}: no such capture", "give a folder of photos, a video or a dataset")
+        if self.scene.exists() and not self.scene.is_dir():
+            raise InputError(f"{self.scene}: not a folder", "give another --scene folder")
+        if (self.scene / "scene.json").exists():
+            Scene.load(self.scene)
+        resolve_device(self.device)
+        load_relighter(self.relighter)
+
+    def _stages(self) -> dict[str, Callable[[], None]]:
+        from relightnerf.pipeline.fit import Fit
+        from relightnerf.pipeline.geometry import Geometry
+        from relightnerf.pipeline.match import Match
+        from relightnerf.pipeline.prepare import Prepare
+        from relightnerf.pipeline.synthesize import Synthesize
+
+        scene, preset, device, force = self.scene, self.preset, self.device, self.force
+        return {
+            "prepare": Prepare(self.capture, scene, preset=preset, force=force).run,
+            "geometry": Geometry(scene, preset=preset, device=device, force=force).run,
+            "synthesize": Synthesize(scene, relighter=self.relighter, device=device, force=force).run,
+            "match": Match(scene, relighter=self.relighter, force=force).run,
+            "fit": Fit(scene, preset=preset, device=device, force=force).run,
+            "video": self._make_video,
+            "contact sheet": self._make_sheet,
+            "evaluate": self._evaluate,
+        }
+
+    def _make_video(self) -> None:
+        from relightnerf.pipeline.render import Render
+
+        Render(
+            self.scene,
+            self._video,
+            path="stand" if self.preset == "quick" else "spiral",
+            light="0,35",
+            light_frame="camera",
+            light_path="swing",
+            seconds=4.0,
+            device=self.device,
+            force=self.force,
+        ).run()
+
+    def _make_sheet(self) -> None:
+        from relightnerf.images import read_image, write_image
+        from relightnerf.lights import LightSet, reference_lights
+        from relightnerf.pipeline.evaluate import held_out_views
+        from relightnerf.rendering import SceneRenderer
+        from relightnerf.scene import Scene
+        from relightnerf.sheets import contact_sheet
+
+        scene = Scene.load(self.scene)
+        reference = reference_lights()
+        chosen = [reference.names.index(name) for name in _SHEET_LIGHTS.values()]
+        lights = LightSet("camera", tuple(_SHEET_LIGHTS), reference.directions[chosen])
+        cameras = scene.cameras().chosen((held_out_views(scene) or scene.cameras().names)[:_SHEET_VIEWS])
+        files = SceneRenderer(scene, self.device, self.force).pictures(cameras, lights, scene.renders / "sheet", True)
+        images, labels, columns = [], [], len(lights.names) + 1
+        for i, view in enumerate(cameras.names):
+            images += [read_image(path) for path in (scene.image_path(view), *files[columns * i : columns * (i + 1)])]
+            labels += [f"{view}: photo", *lights.names, "capture's light"]
+        write_image(self._sheet, contact_sheet(images, labels, columns + 1))
+
+    def _evaluate(self) -> None:
+        from relightnerf.pipeline.evaluate import Evaluate, held_out_views
+        from relightnerf.progress import say
+        from relightnerf.scene import Scene
+
+        if held_out_views(Scene.load(self.scene)):
+            Evaluate(self.scene, device=self.device, force=self.force).run()
+        else:
+            say("evaluate: no view was held out, nothing to compare with")
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
