@@ -90,7 +90,6 @@ class Evaluate:
         return cameras, lights, pairs
 
     def _held_out(self, scene: "Scene") -> "tuple[Cameras, None, list[Pair]]":
-        from relightnerf.cameras import Cameras
         from relightnerf.evaluation.report import Pair
         from relightnerf.rendering import CAPTURE_LIGHT, field_files
 
@@ -102,7 +101,9 @@ class Evaluate:
                 "fit with --eval-every 8, or give --truth",
             )
         masks = {name: scene.capture / "masks" / f"{name}.png" for name in chosen.names}
-        pairs = [Pair(n, CAPTURE_LIGHT, scene.image_path(n), masks[n] if masks[n].is_file() else None) for n in names]
+        pairs = [
+            Pair(n, CAPTURE_LIGHT, scene.image_path(n), masks[n] if masks[n].is_file() else None) for n in chosen.names
+        ]
         return chosen, None, pairs
 
     def _other_rows(self, pairs: "list[Pair]") -> dict[str, dict[str, Path]]:

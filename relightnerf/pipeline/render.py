@@ -77,14 +77,14 @@ class Render:
 
     def check(self) -> None:
         """Raise ``InputError`` for flags that are wrong by themselves or do not go together."""
+        for name, value in (("width", self.width), ("height", self.height), ("fps", self.fps)):
+            if value is not None and value < 1:
+                raise InputError(f"--{name} {value}: not above 0", "give a positive whole number")
+        parse_light(self.light)
         if self.path is None:
             self._check_pictures()
         else:
             self._check_video()
-        parse_light(self.light)
-        for name, value in (("width", self.width), ("height", self.height), ("fps", self.fps)):
-            if value is not None and value < 1:
-                raise InputError(f"--{name} {value}: not above 0", "give a positive whole number")
 
     def _check_pictures(self) -> None:
         if self.light is not None and self.lights is not None:
