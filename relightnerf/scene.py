@@ -6,6 +6,7 @@ from pathlib import Path
 from relightnerf.cameras import Cameras, load_cameras
 from relightnerf.errors import InputError
 from relightnerf.files import read_json, write_json
+from relightnerf.lights import normalized_direction
 
 FORMAT = 1
 """Version of the scene folder's layout."""
@@ -45,11 +46,11 @@ class Scene:
         if content.get("format") != FORMAT:
             raise InputError(f"{path}: format {content.get('format')!r}, this version reads {FORMAT}",
                              "prepare the capture again into a new scene folder")
-        try:
-            up = tuple(float(v) for v in content["world_up"])
-            return cls(root, content["name"], content["source"], up, content["width"], content["height"])
-        except KeyError as error:
-            raise InputError(f"{path}: {error} is missing", "prepare the capture again") from None
+        for key in ("name", "source", "world_up", "width", "height"):
+            if key not in content:
+                raise InputError(f'{path}: "{key}" is missing', "prepare the capture again")
+        up = normalized_direction(content["world_up"], f"{path}: world_up")
+        return cls(root, content["name"], content["source"], tuple(up.tolist()), content["width"], content["height"])
 
     def save(self) -> None:
         """Write ``scene.json``, atomically."""

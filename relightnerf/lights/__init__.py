@@ -1,5 +1,7 @@
 """Light directions, sets of them, and their spherical harmonics."""
 
+from typing import TYPE_CHECKING, Any
+
 from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
 from relightnerf.lights._directions import (
     angles_from_direction,
@@ -8,7 +10,9 @@ from relightnerf.lights._directions import (
     rotation_between,
 )
 from relightnerf.lights._sets import LightSet, load_lights, reference_lights, save_lights
-from relightnerf.lights._spherical_harmonics import SH_COEFFICIENTS, spherical_harmonics
+
+if TYPE_CHECKING:
+    from relightnerf.lights._spherical_harmonics import SH_COEFFICIENTS, spherical_harmonics
 
 __all__ = [
     "AMBIENT_RADIANCE",
@@ -25,3 +29,12 @@ __all__ = [
     "save_lights",
     "spherical_harmonics",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("SH_COEFFICIENTS", "spherical_harmonics"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # torch takes seconds to import, and scene folders, light files and angles do without
+    from relightnerf.lights import _spherical_harmonics
+
+    return getattr(_spherical_harmonics, name)

@@ -1,0 +1,109 @@
+import dataclasses
+import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from relightnerf import __version__
+from relightnerf.cli import COMMANDS, main
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "open3d", "nerfstudio", "kornia", "pycolmap", "diffusers", "transformers", "scipy")
+
+
+def _command(*arguments: str, script: str | None = None, **options) -> subprocess.Popen[str]:
+    start = [sys.executable, *([str(ROOT / "stages" / f"{script}.py")] if script else ["-m", "relightnerf"])]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*start, *arguments], stdout=pipe, stderr=pipe, text=True, env=environment, **options)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"relightnerf {__version__}\n"
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(["--help"])
+    assert exit_info.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"^\W+{command} ", printed, re.MULTILINE) for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_every_flag(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main([command, "--help"])
+    assert exit_info.value.code == 0
+    printed = capsys.readouterr().out
+    assert f"usage: relightnerf {command}" in printed
+    flags = importlib.import_module(f"relightnerf.pipeline.{command}").__dict__[command.capitalize()]
+    for field in dataclasses.fields(flags):
+        explained = re.search(rf"--{field.name.replace('_', '-')} [^(]*?[a-z]{{3}}", printed)
+        assert explained, f"--{field.name} has no help"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, relightnerf.cli as cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert result.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["frobnicate"], ["render"], ["fit", "--scene", "x", "--speed", "9"]])
+def test_flags_that_do_not_parse_are_explained_in_a_few_lines(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert 0 < len(printed.err.splitlines()) <= 10
+
+
+def test_stage_scripts_take_the_same_flags() -> None:
+    assert {path.stem for path in (ROOT / "stages").glob("*.py")} == set(COMMANDS)
+    process = _command("--scene", "/nowhere", script="evaluate")
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert printed.startswith("error: /nowhere: not a scene folder")
+
+
+def test_a_stage_script_hides_no_installed_package(tmp_path: Path) -> None:
+    (tmp_path / "probe.py").write_text(
+        "import sys\nfrom relightnerf import cli\ncli.main = lambda arguments: sys.path\ncli.stage_main('fit')\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, tmp_path / "probe.py"], capture_output=True, text=True, env=environment)
+    assert str(tmp_path) not in result.stderr
+    assert str(ROOT) in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_ends_with_130_and_one_line() -> None:
+    code = "import time; from relightnerf import cli; from relightnerf.pipeline.view import View\n"
+    code += "View.run = lambda self: (print('up', flush=True), time.sleep(60))\n"
+    code += "raise SystemExit(cli.main(['view', '--scene', 'x']))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True, env=environment)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, printed = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert printed == "stopped: the same command goes on where it stopped\n"
