@@ -1,0 +1,101 @@
+"""Batches of rays: random pixels of random views, each with several of its lights."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
+from nerfstudio.data.datasets.base_dataset import InputDataset
+from torch import Tensor
+
+from relightnerf.field.dataparser import RelightDataParserConfig
+from relightnerf.images import read_image
+
+
+@dataclass
+class RelightDataManagerConfig(VanillaDataManagerConfig):
+    """How many rays and lights make a step."""
+
+    _target: type = field(default_factory=lambda: RelightDataManager)
+    dataparser: RelightDataParserConfig = field(default_factory=RelightDataParserConfig)
+    train_num_rays_per_batch: int = 4096
+    """Rays of a step on the capture's photos."""
+    light_rays_per_batch: int = 2048
+    """Rays of a step on relit images."""
+    lights_per_ray: int = 4
+    """Lights that each of these rays is compared under."""
+    warmup_steps: int = 2000
+    """Steps on the capture's photos before relit images are used; the same number as the model's."""
+
+
+class RelightDataManager(VanillaDataManager[InputDataset]):
+    """Keeps 8-bit images in memory and draws each step's rays from the step's number alone.
+
+    A run that goes on from a checkpoint therefore sees the same batches as one that was never stopped.
+    """
+
+    config: RelightDataManagerConfig
+
+    def setup_train(self) -> None:
+        """Read the photos and, where there are any, the relit images."""
+        outputs = self.train_dataparser_outputs
+        self.images = torch.from_numpy(np.stack([read_image(path) for path in outputs.image_filenames]))
+        self.pixels = self._usable_pixels(outputs.mask_filenames)
+        self.light_directions = outputs.metadata.get("light_directions")
+        if self.light_directions is not None:
+            files = outputs.metadata["relit_filenames"]
+            self.relit = torch.from_numpy(np.stack([[read_image(path) for path in row] for row in files]))
+        cameras = outputs.cameras
+        self.rotations, self.positions = cameras.camera_to_worlds[..., :3], cameras.camera_to_worlds[..., 3]
+        self.intrinsics = torch.cat([cameras.fx, cameras.fy, cameras.cx, cameras.cy], dim=-1)
+
+    def _usable_pixels(self, mask_filenames: list[Any] | None) -> Int[Tensor, "pixels"]:
+        if mask_filenames is None:
+            return torch.arange(self.images[..., 0].numel())
+        masks = np.stack([read_image(path)[..., 0] for path in mask_filenames])
+        return torch.from_numpy(np.flatnonzero(masks > 127))  # noqa: PLR2004
+
+    def next_train(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
+        """Return the rays of a step and ``image``: (rays, 3), or (rays, lights, 3) for relit images; sRGB in [0, 1]."""
+        self.train_count += 1
+        torch.manual_seed(_seed(step))
+        relights = self.light_directions is not None and step >= self.config.warmup_steps
+        count = self.config.light_rays_per_batch if relights else self.config.train_num_rays_per_batch
+        pixel = self.pixels[torch.randint(len(self.pixels), (count,))]
+        height, width = self.images.shape[1:3]
+        view, row, column = pixel // (height * width), pixel // width % height, pixel % width
+        bundle = self._rays(view, row, column)
+        if not relights:
+            return bundle.to(self.device), {"image": self._to_float(self.images[view, row, column])}
+        light = torch.rand(count, self.light_directions.shape[1]).topk(self.config.lights_per_ray).indices
+        bundle.metadata["lights"] = self.light_directions[view[:, None], light].flatten(1)
+        target = self.relit[view[:, None], light, row[:, None], column[:, None]]
+        return bundle.to(self.device), {"image": self._to_float(target)}
+
+    def _rays(self, view: Tensor, row: Tensor, column: Tensor) -> RayBundle:
+        fx, fy, cx, cy = self.intrinsics[view].unbind(-1)
+        local = torch.stack([(column + 0.5 - cx) / fx, (cy - row - 0.5) / fy, -torch.ones_like(fx)], dim=-1)
+        directions, origins = turned(self.rotations[view], local), self.positions[view]
+        area = torch.ones_like(directions[:, :1])
+        return RayBundle(origins, directions, area, camera_indices=view[:, None], metadata={})
+
+    def _to_float(self, values: Tensor) -> Tensor:
+        return values.to(self.device, torch.float32) / 255.0
+
+    def get_train_rays_per_batch(self) -> int:
+        """Return the number of rays of a step on the capture's photos."""
+        return self.config.train_num_rays_per_batch
+
+
+def turned(rotations: Float[Tensor, "*rays 3 3"], local: Float[Tensor, "*rays 3"]) -> Float[Tensor, "*rays 3"]:
+    """Turn rays from their camera's frame and give them unit length."""
+    directions = (rotations * local[..., None, :]).sum(dim=-1)
+    return directions / directions.norm(dim=-1, keepdim=True)
+
+
+def _seed(step: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"relightnerf {step}".encode(), digest_size=7).digest(), "big")

@@ -1,0 +1,81 @@
+"""The field's own frame: z up, centred on what the photos look at, and scaled to it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.cameras import Cameras
+from relightnerf.lights import rotation_between
+
+_INNER_SHARE = 0.5
+"""Half the side of the inner cube, as a share of the distance from the cameras to what they look at."""
+
+
+@dataclass(frozen=True)
+class FieldFrame:
+    """The similarity from the capture's world to the field's frame: ``scale * rotation @ (point - center)``.
+
+    Attributes:
+        rotation: turns the capture's up to +z.
+        center: what the photos look at, in the capture's world.
+        scale: field units per world unit; the inner cube of the field is [-1, 1]^3.
+    """
+
+    rotation: Float[np.ndarray, "3 3"]
+    center: Float[np.ndarray, "3"]
+    scale: float
+
+    @classmethod
+    def from_capture(
+        cls, cameras: Cameras, world_up: tuple[float, float, float], points: Float[np.ndarray, "points 3"] | None
+    ) -> "FieldFrame":
+        """Choose the frame from the cameras and, where there are any, the sparse points that they see (world)."""
+        focus, distance = _focus(cameras, points)
+        rotation = rotation_between(np.array(world_up), np.array([0.0, 0.0, 1.0]))
+        return cls(rotation, focus, 1.0 / (_INNER_SHARE * distance))
+
+    def transform(self) -> Float[np.ndarray, "3 4"]:
+        """Return the rigid part as nerfstudio's ``dataparser_transform`` (the scale is applied after it)."""
+        return np.hstack([self.rotation, -self.rotation @ self.center[:, None]])
+
+    def poses(self, camera_to_world: Float[np.ndarray, "*cameras 4 4"]) -> Float[np.ndarray, "*cameras 4 4"]:
+        """Bring camera-to-world matrices from the capture's world into the field's frame."""
+        poses = camera_to_world.copy()
+        poses[..., :3, :3] = self.rotation @ camera_to_world[..., :3, :3]
+        poses[..., :3, 3] = self.scale * (camera_to_world[..., :3, 3] - self.center) @ self.rotation.T
+        return poses
+
+    def directions(self, directions_world: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
+        """Turn directions from the capture's world into the field's frame."""
+        return directions_world @ self.rotation.T
+
+
+def _focus(cameras: Cameras, points: Float[np.ndarray, "points 3"] | None) -> tuple[np.ndarray, float]:
+    positions, forward = cameras.camera_to_world[:, :3, 3], -cameras.camera_to_world[:, :3, 2]
+    depths = _central_depths(cameras, points) if points is not None and len(points) else None
+    if depths is None:
+        meeting = _nearest_point(positions, forward)
+        depths = np.einsum("nk,nk->n", meeting - positions, forward)
+        depths = np.full(len(positions), max(float(np.median(depths)), 1e-3 * float(np.ptp(positions)) + 1e-6))
+    focus = np.median(positions + forward * depths[:, None], axis=0)
+    return focus, float(np.median(np.linalg.norm(positions - focus, axis=-1)))
+
+
+def _central_depths(cameras: Cameras, points: Float[np.ndarray, "points 3"]) -> np.ndarray | None:
+    depths = []
+    for pose, (fx, fy, _, _) in zip(cameras.camera_to_world, cameras.intrinsics, strict=True):
+        local = (points - pose[:3, 3]) @ pose[:3, :3]
+        depth = -local[:, 2]
+        front = depth > 1e-6  # noqa: PLR2004
+        x, y = local[front, 0] / depth[front] * fx / cameras.width, local[front, 1] / depth[front] * fy / cameras.height
+        central = depth[front][(np.abs(x) < 0.25) & (np.abs(y) < 0.25)]  # noqa: PLR2004
+        depths.append(np.median(central) if len(central) else np.nan)
+    if np.isnan(depths).mean() > 0.5:  # noqa: PLR2004
+        return None
+    return np.where(np.isnan(depths), np.nanmedian(depths), depths)
+
+
+def _nearest_point(positions: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
+    return np.linalg.lstsq(across.sum(axis=0), np.einsum("nij,nj->i", across, positions), rcond=None)[0]

@@ -1,0 +1,81 @@
+"""What nerfstudio finds by entry point: the method and the dataparser `relightnerf`.
+
+nerfstudio imports this module for every command of every method, so it imports no more than nerfstudio itself needs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
+from nerfstudio.engine.optimizers import AdamOptimizerConfig
+from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
+from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
+from nerfstudio.plugins.types import MethodSpecification
+
+from relightnerf.field.datamanager import RelightDataManagerConfig
+from relightnerf.field.dataparser import RelightDataParserConfig
+from relightnerf.field.model import RelightModelConfig
+from relightnerf.field.trainer import RelightTrainerConfig
+
+# nerfstudio 1.1 loads checkpoints with torch's default, which refuses the numpy scalars that are in them.
+_MAKE_SCALAR = np.float64(0.0).__reduce__()[0]
+torch.serialization.add_safe_globals([_MAKE_SCALAR, np.dtype, np.dtypes.Float64DType])
+
+
+@dataclass
+class FusedAdamConfig(AdamOptimizerConfig):
+    """Adam in one pass over memory."""
+
+    eps: float = 1e-15
+    """Added to the denominator; tiny, since most cells of a grid see tiny gradients."""
+    fused: bool = True
+    """Use torch's fused kernel (CPU and CUDA)."""
+
+
+def field_config(warmup_steps: int = 2000, light_steps: int = 2000) -> RelightTrainerConfig:
+    """Return the training recipe.
+
+    Args:
+        warmup_steps: steps on the capture's photos.
+        light_steps: steps on relit images after them.
+    """
+    total = max(warmup_steps, 1)
+    return RelightTrainerConfig(
+        method_name="relightnerf",
+        max_num_iterations=warmup_steps + light_steps,
+        steps_per_save=500,
+        steps_per_eval_batch=500,
+        steps_per_eval_image=2000,
+        steps_per_eval_all_images=100000,
+        machine=MachineConfig(device_type="cuda" if torch.cuda.is_available() else "cpu"),
+        mixed_precision=False,
+        use_grad_scaler=False,
+        pipeline=VanillaPipelineConfig(
+            datamanager=RelightDataManagerConfig(
+                dataparser=RelightDataParserConfig(), warmup_steps=warmup_steps, eval_num_rays_per_batch=4096
+            ),
+            model=RelightModelConfig(
+                warmup_steps=warmup_steps, resize_steps=(round(0.15 * total), round(0.4 * total))
+            ),
+        ),
+        optimizers={
+            "density": _decaying(0.1, 0.02, total),
+            "features": _decaying(0.02, 0.002, total),
+            "decoders": _decaying(0.005, 0.0005, total),
+            "light_features": _decaying(0.02, 0.002, warmup_steps + light_steps),
+            "light_decoders": _decaying(0.005, 0.0005, warmup_steps + light_steps),
+        },
+        viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 14),
+        vis="viewer",
+    )
+
+
+def _decaying(lr: float, lr_final: float, steps: int) -> dict[str, object]:
+    schedule = ExponentialDecaySchedulerConfig(lr_final=lr_final, max_steps=steps, warmup_steps=0)
+    return {"optimizer": FusedAdamConfig(lr=lr), "scheduler": schedule}
+
+
+relightnerf = MethodSpecification(
+    config=field_config(), description="A radiance field that can be seen under any light direction."
+)

@@ -1,0 +1,332 @@
+"""The nerfstudio model: a radiance field whose colour follows the direction of the light."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
+from nerfstudio.models.base_model import Model, ModelConfig
+from nerfstudio.viewer.viewer_elements import ViewerCheckbox, ViewerSlider
+from torch import Tensor, nn
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+from relightnerf.field.decoders import CaptureDecoder, LightDecoder
+from relightnerf.field.grids import DensityGrid, FeaturePlanes
+from relightnerf.field.sampling import (
+    CONTRACTED_RADIUS,
+    contract,
+    distortion_loss,
+    ray_edges,
+    render_weights,
+    resample_edges,
+)
+from relightnerf.lights import direction_from_angles
+
+_COARSE_UPDATE_STEPS = 8
+_TOTAL_VARIATION_STEPS = 4
+
+
+@dataclass
+class RelightModelConfig(ModelConfig):
+    """The field's size, its sampling and its losses."""
+
+    _target: type = field(default_factory=lambda: RelightModel)
+    enable_collider: bool = False
+    """Rays start at near_plane by themselves."""
+    eval_num_rays_per_chunk: int = 16384
+    """Rays rendered at once."""
+    density_resolutions: tuple[int, ...] = (64, 112, 176)
+    """Voxels per axis of the density grid, from coarse to fine."""
+    plane_resolutions: tuple[int, ...] = (128, 256, 512)
+    """Cells per axis of the feature planes, from coarse to fine."""
+    resize_steps: tuple[int, ...] = (250, 600)
+    """Steps at which the next resolution takes over."""
+    capture_channels: int = 16
+    """Features per plane for the colour under the capture's own light."""
+    light_channels: int = 16
+    """Features per plane for what another light changes."""
+    latents: int = 8
+    """Length of the vector that a training view has of its own, for what views disagree on."""
+    light_hidden: int = 96
+    """Units per hidden layer of the light's decoder."""
+    coarse_samples: int = 96
+    """Steps along a ray that look for surfaces."""
+    fine_samples: int = 32
+    """Intervals along a ray that make its colour."""
+    weight_threshold: float = 1e-3
+    """Smallest share in a ray's colour for which features are looked up."""
+    near_plane: float = 0.2
+    """Where rays start, in units of half the inner cube's side."""
+    far_plane: float = 60.0
+    """Where rays end, in the same units."""
+    warmup_steps: int = 2000
+    """Steps on the capture's photos before the light's part is trained on relit images."""
+    distortion_loss_mult: float = 2e-3
+    """Weight of the distortion loss."""
+    total_variation_mult: float = 2e-2
+    """Weight of the total variation of the density grid."""
+    latent_loss_mult: float = 1e-3
+    """Weight of the squared length of the views' latents."""
+
+
+class RaySurface(NamedTuple):
+    """What a ray meets: the samples that count, and their share in its colour.
+
+    Attributes:
+        points: (samples, 3), contracted and scaled to [-1, 1]^3.
+        ray: (samples,) index of each sample's ray.
+        weights: (samples,) share in the ray's colour.
+        all_weights: (rays, intervals) of all intervals.
+        edges: (rays, intervals + 1) positions along the ray in [0, 1], even in contracted space.
+        depth: (rays, 1) median distance along the ray, in the field's units.
+        accumulation: (rays, 1) weight that is not the far background's.
+    """
+
+    points: Tensor
+    ray: Tensor
+    weights: Tensor
+    all_weights: Tensor
+    edges: Tensor
+    depth: Tensor
+    accumulation: Tensor
+
+
+class RelightModel(Model):
+    """Density on a grid; features composited along the ray; one decoder for the capture's light, one for others.
+
+    In the warm-up the density, the capture's features and their decoder are trained on the photos. They are then kept
+    as they are, so that the capture's own light stays exact, and the light's features and decoder are trained on relit
+    images: several lights for every ray.
+    """
+
+    config: RelightModelConfig
+
+    def populate_modules(self) -> None:
+        """Build the grids and the decoders; no network is loaded from anywhere."""
+        super().populate_modules()
+        config, metadata = self.config, self.kwargs.get("metadata") or {}
+        self.has_lights = "light_directions" in metadata
+        self.density = DensityGrid(config.density_resolutions[0])
+        self.capture_features = FeaturePlanes(config.plane_resolutions[0], config.capture_channels)
+        self.capture_decoder = CaptureDecoder(2 * config.capture_channels)
+        self.light_features = FeaturePlanes(config.plane_resolutions[0], config.light_channels)
+        features = 2 * (config.capture_channels + config.light_channels)
+        self.light_decoder = LightDecoder(features, config.latents, config.light_hidden)
+        self.latents = nn.Parameter(torch.zeros(max(self.num_train_data, 1), config.latents))
+        self.azimuth = ViewerSlider("Light azimuth (deg)", 0.0, -180.0, 180.0, 1.0)
+        self.elevation = ViewerSlider("Light elevation (deg)", 45.0, -90.0, 90.0, 1.0)
+        self.uses_capture_light = ViewerCheckbox("Capture's own light", not self.has_lights)
+
+    def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters by the name of their optimizer."""
+        groups = {
+            "density": list(self.density.parameters()),
+            "features": list(self.capture_features.parameters()),
+            "decoders": list(self.capture_decoder.parameters()),
+        }
+        if self.has_lights:
+            groups["light_features"] = list(self.light_features.parameters())
+            groups["light_decoders"] = [*self.light_decoder.parameters(), self.latents]
+        return groups
+
+    def get_training_callbacks(self, training_callback_attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+        """Return what happens before and after a step: freezing, resizing, refreshing the coarse density."""
+        optimizers = training_callback_attributes.optimizers
+
+        def before(step: int) -> None:
+            self._freeze(step)
+            if self._resize(step) and optimizers is not None:
+                for optimizer in optimizers.optimizers.values():
+                    optimizer.state.clear()
+
+        def after(step: int) -> None:
+            if self._is_warmup(step) and step % _COARSE_UPDATE_STEPS == 0:
+                self.density.update_coarse()
+
+        return [
+            _callback(before, TrainingCallbackLocation.BEFORE_TRAIN_ITERATION),
+            _callback(after, TrainingCallbackLocation.AFTER_TRAIN_ITERATION),
+        ]
+
+    def update_to_step(self, step: int) -> None:
+        """Give the grids the sizes that they have at this step of the training."""
+        self._resize(step)
+
+    def load_state_dict(self, state_dict: Any, strict: bool = True, assign: bool = False) -> Any:
+        """Load a state of any size: the grids first take the sizes found in it."""
+        self.density.resize(state_dict["density.values"].shape[-1])
+        for name in ("capture_features", "light_features"):
+            getattr(self, name).resize(state_dict[f"{name}.planes"].shape[-1])
+        latents = state_dict["latents"]
+        if latents.shape != self.latents.shape:
+            self.latents.data = torch.zeros_like(latents, device=self.device)
+        return super().load_state_dict(state_dict, strict=strict, assign=assign)
+
+    def load_warmup(self, state: dict[str, Tensor]) -> None:
+        """Take density and capture colour over from another run's model state; the light's part stays new."""
+        fresh = {k: v for k, v in self.state_dict().items() if k.startswith("light_") or k == "latents"}
+        self.load_state_dict({**state, **fresh})
+        self.light_features.resize(self.config.plane_resolutions[-1])
+
+    def _is_warmup(self, step: int) -> bool:
+        return step < self.config.warmup_steps or not self.has_lights
+
+    def _freeze(self, step: int) -> None:
+        warmup = self._is_warmup(step)
+        for module in (self.density, self.capture_features, self.capture_decoder):
+            module.requires_grad_(warmup)
+        for module in (self.light_features, self.light_decoder):
+            module.requires_grad_(not warmup)
+        self.latents.requires_grad_(not warmup)
+
+    def _resize(self, step: int) -> bool:
+        level = sum(step >= s for s in self.config.resize_steps)
+        before = self.density.values.shape[-1]
+        self.density.resize(self.config.density_resolutions[level])
+        self.capture_features.resize(self.config.plane_resolutions[level])
+        if not self._is_warmup(step):
+            self.light_features.resize(self.config.plane_resolutions[-1])
+        return before != self.density.values.shape[-1]
+
+    def surface(self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"]) -> RaySurface:
+        """Find what each ray meets.
+
+        Args:
+            origins: in the field's frame.
+            directions: unit vectors.
+        """
+        unit, edges = self._place_samples(origins, directions)
+        points = contract(origins[:, None] + directions[:, None] * edges[..., None]) / CONTRACTED_RADIUS
+        middles = 0.5 * (points[:, 1:] + points[:, :-1])
+        lengths = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
+        density = self.density(middles)
+        background = torch.full_like(density[:, :1], 1e10)  # what is left belongs to the far end
+        weights = render_weights(torch.cat([density * lengths, background], dim=-1))
+        keep = weights.detach() > self.config.weight_threshold
+        samples = torch.cat([middles, points[:, -1:]], dim=1)
+        depth = _median(weights.detach(), torch.cat([edges[:, 1:], edges[:, -1:]], dim=-1))
+        ray = torch.nonzero(keep)[:, 0]
+        accumulation = 1.0 - weights[:, -1:]
+        return RaySurface(samples[keep], ray, weights[keep], weights[:, :-1], unit, depth, accumulation)
+
+    @torch.no_grad()
+    def _place_samples(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        config, rays = self.config, len(origins)
+        near, far = config.near_plane, config.far_plane
+        coarse = torch.linspace(0.0, 1.0, config.coarse_samples + 1, device=origins.device).expand(rays, -1)
+        edges = ray_edges(coarse, origins, near, far)
+        points = contract(origins[:, None] + directions[:, None] * edges[..., None]) / CONTRACTED_RADIUS
+        lengths = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
+        where = torch.rand(rays, config.coarse_samples, 1, device=origins.device) if self.training else 0.5
+        density = self.density.lookup(points[:, :-1] + (points[:, 1:] - points[:, :-1]) * where)
+        weights = render_weights(density * lengths)
+        fine = torch.linspace(0.0, 1.0, config.fine_samples + 1, device=origins.device).expand(rays, -1)
+        if self.training:
+            shift = (torch.rand(rays, config.fine_samples - 1, device=origins.device) - 0.5) / config.fine_samples
+            fine = fine + nn.functional.pad(shift, (1, 1))
+        unit = resample_edges(coarse, weights, fine)
+        return unit, ray_edges(unit, origins, near, far)
+
+    def composite(self, planes: FeaturePlanes, surface: RaySurface) -> Float[Tensor, "rays features"]:
+        """Sum the features along each ray by weight."""
+        weighted = planes(surface.points) * surface.weights[:, None]
+        total = weighted.new_zeros(len(surface.depth), weighted.shape[-1])
+        return total.index_add(0, surface.ray, weighted)
+
+    def capture_logits(
+        self, surface: RaySurface, directions: Float[Tensor, "rays 3"]
+    ) -> tuple[Float[Tensor, "rays 3"], Float[Tensor, "rays features"]]:
+        """Return the logits of the colours under the capture's own light, and the features they come from."""
+        features = self.composite(self.capture_features, surface)
+        return self.capture_decoder(features, directions), features
+
+    def encode_light(
+        self, surface: RaySurface, features: Float[Tensor, "rays features"], latent: Float[Tensor, "*rays latents"]
+    ) -> Float[Tensor, "rays hidden"]:
+        """Return what the light's decoder needs of each ray, for any light."""
+        both = torch.cat([features, self.composite(self.light_features, surface)], dim=-1)
+        return self.light_decoder.encode(both, latent)
+
+    @property
+    def mean_latent(self) -> Float[Tensor, "latents"]:
+        """The latent of a view that nobody took."""
+        return self.latents.mean(dim=0)
+
+    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:  # type: ignore[override]
+        """Render rays.
+
+        A bundle's metadata may hold ``lights``: (rays, 3 * lights) unit directions in the field's frame. In training
+        their colours come as (rays, lights, 3); else there is one light, and where there is none, the viewer's.
+
+        Returns:
+            ``rgb`` in [0, 1] (sRGB), ``accumulation`` in [0, 1], ``depth`` along the ray in the field's units.
+        """
+        surface = self.surface(ray_bundle.origins, ray_bundle.directions)
+        logits, features = self.capture_logits(surface, ray_bundle.directions)
+        outputs = {"accumulation": surface.accumulation, "depth": surface.depth}
+        lights = (ray_bundle.metadata or {}).get("lights")
+        if self.training and lights is not None:
+            latent = self.latents[ray_bundle.camera_indices[:, 0]]  # type: ignore[index]
+            encoded = self.encode_light(surface, features.detach(), latent)
+            offset = self.light_decoder(encoded[:, None], lights.unflatten(-1, (-1, 3)))
+            return {**outputs, "rgb": torch.sigmoid(logits.detach()[:, None] + offset), "latent": latent}
+        if not self.training and (light := self._current_light(lights, ray_bundle.directions)) is not None:
+            encoded = self.encode_light(surface, features, self.mean_latent)
+            logits = logits + self.light_decoder(encoded, light)
+        if self.training:
+            outputs |= {"weights": surface.all_weights, "edges": surface.edges}
+        return {**outputs, "rgb": torch.sigmoid(logits)}
+
+    def _current_light(self, lights: Tensor | None, directions: Tensor) -> Tensor | None:
+        if lights is not None:
+            return lights
+        if self.uses_capture_light.value:
+            return None
+        light = direction_from_angles(self.azimuth.value, self.elevation.value)
+        return torch.as_tensor(np.asarray(light), dtype=directions.dtype, device=directions.device).expand_as(directions)
+
+    def get_loss_dict(
+        self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """Return the losses of a step; ``batch["image"]`` has the shape of ``outputs["rgb"]``, sRGB in [0, 1]."""
+        target = batch["image"].to(self.device)
+        if "latent" in outputs:  # robust: relit images contradict each other
+            rgb = nn.functional.smooth_l1_loss(outputs["rgb"], target, beta=0.1) * 10.0
+            return {"rgb": rgb, "latent": self.config.latent_loss_mult * outputs["latent"].square().mean()}
+        losses = {"rgb": nn.functional.mse_loss(outputs["rgb"], target)}
+        if "weights" in outputs:
+            spread = distortion_loss(outputs["weights"], outputs["edges"])
+            losses["distortion"] = self.config.distortion_loss_mult * spread
+            losses["total_variation"] = self.config.total_variation_mult * self.density.total_variation()
+        return losses
+
+    def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the PSNR of a batch."""
+        error = nn.functional.mse_loss(outputs["rgb"].detach(), batch["image"].to(self.device))
+        return {"psnr": -10.0 * torch.log10(error)}
+
+    def get_image_metrics_and_images(
+        self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
+    ) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Compare a rendered picture with its photo: PSNR and SSIM, and both side by side."""
+        rgb, truth = outputs["rgb"].clamp(0, 1), batch["image"].to(outputs["rgb"].device)[..., :3]
+        pair = [image.movedim(-1, 0)[None] for image in (rgb, truth)]
+        psnr = peak_signal_noise_ratio(*pair, data_range=1.0)
+        ssim = structural_similarity_index_measure(*pair, data_range=1.0)
+        images = {"img": torch.cat([truth, rgb], dim=1), "accumulation": outputs["accumulation"].expand_as(rgb)}
+        return {"psnr": float(psnr), "ssim": float(ssim)}, images  # type: ignore[arg-type]
+
+
+def _callback(function: Callable[[int], None], where: Any) -> TrainingCallback:
+    return TrainingCallback([where], lambda step: function(step), update_every_num_iters=1)
+
+
+def _median(weights: Float[Tensor, "rays samples"], distances: Float[Tensor, "rays samples"]) -> Float[Tensor, "rays 1"]:
+    index = (weights.cumsum(dim=-1) < 0.5).sum(dim=-1, keepdim=True).clamp_max(weights.shape[-1] - 1)
+    return distances.gather(-1, index)
+
+

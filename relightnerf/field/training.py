@@ -1,0 +1,77 @@
+"""Training runs of the stages: a nerfstudio run that can be killed at any time and goes on as if it had not been."""
+
+import time
+from pathlib import Path
+
+import torch
+from nerfstudio.engine.callbacks import TrainingCallbackLocation
+from nerfstudio.utils import writer
+from nerfstudio.utils.rich_utils import CONSOLE
+
+from relightnerf.field.cpu import tune_cpu
+from relightnerf.field.trainer import RelightTrainer, RelightTrainerConfig
+from relightnerf.files import atomic_path
+from relightnerf.progress import track
+
+_SECONDS_PER_SAVE = 30.0
+_SEED = 42
+
+
+def train(config: RelightTrainerConfig, description: str, warmup: Path | None = None) -> None:
+    """Train a run to its last step, going on from its newest checkpoint if there is one.
+
+    Args:
+        config: the run; its files go to ``config.get_base_dir()``.
+        description: what the progress bar says.
+        warmup: checkpoint of another run to start from: its density and colours under the capture's light.
+    """
+    tune_cpu()
+    CONSOLE.quiet = True
+    _save_config(config)
+    trainer = _set_up(config)
+    if warmup is not None and trainer._start_step == 0:
+        state = torch.load(warmup, map_location="cpu")["pipeline"]
+        trainer.pipeline.model.load_warmup({k.removeprefix("_model."): v for k, v in state.items()})
+    steps = range(trainer._start_step, config.max_num_iterations)
+    saved = time.monotonic()
+    for step in track(steps, description, done=trainer._start_step):
+        _step(trainer, step)
+        if time.monotonic() - saved > _SECONDS_PER_SAVE:
+            trainer.save_checkpoint(step)
+            saved = time.monotonic()
+    if len(steps):
+        trainer.save_checkpoint(config.max_num_iterations - 1, with_optimizers=False)
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    """Return a run's checkpoint with the highest step."""
+    return max((run / "nerfstudio_models").glob("step-*.ckpt"), default=None)
+
+
+def _save_config(config: RelightTrainerConfig) -> None:
+    import yaml
+
+    run = config.get_base_dir()
+    with atomic_path(run / "config.yml") as temporary:
+        temporary.write_text(yaml.dump(config))
+
+
+def _set_up(config: RelightTrainerConfig) -> RelightTrainer:
+    torch.manual_seed(_SEED)
+    config.vis = "none"  # type: ignore[assignment]  # neither a viewer nor an event log
+    config.logging.local_writer.enable = False
+    config.load_dir = config.get_checkpoint_dir() if newest_checkpoint(config.get_base_dir()) else None
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    return trainer
+
+
+def _step(trainer: RelightTrainer, step: int) -> None:
+    trainer.step = step
+    trainer.pipeline.train()
+    for callback in trainer.callbacks:
+        callback.run_callback_at_location(step, location=TrainingCallbackLocation.BEFORE_TRAIN_ITERATION)
+    trainer.train_iteration(step)
+    for callback in trainer.callbacks:
+        callback.run_callback_at_location(step, location=TrainingCallbackLocation.AFTER_TRAIN_ITERATION)
+    writer.write_out_storage()

@@ -1,0 +1,121 @@
+"""Where a view's depth comes from: the base field, a folder of files, or a depth-estimation model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.cameras import Camera, Cameras
+from relightnerf.errors import InputError
+from relightnerf.images import read_array
+
+
+class DepthSource(Protocol):
+    """Gives each view's depth."""
+
+    inputs: Sequence[Path]
+    """Files that the depth is read from."""
+
+    def depth(
+        self, image_path: Path, camera: Camera, field_depth: Float[np.ndarray, "height width"]
+    ) -> Float[np.ndarray, "height width"]:
+        """Return the depth along the camera's -z, world units, 0 where unknown.
+
+        Args:
+            image_path: the view's photo.
+            camera: the view's camera.
+            field_depth: the base field's depth of the same view.
+        """
+        ...
+
+
+def load_depth_source(name: str, cameras: Cameras, device: str) -> DepthSource:
+    """Return the depth source of this name: ``field``, ``folder:PATH``, or a transformers model's id or folder.
+
+    Raises:
+        InputError: a file of the folder is absent or has the wrong size, or the model cannot be loaded.
+    """
+    if name == "field":
+        return _FieldDepth()
+    if name.startswith("folder:"):
+        return _FolderDepth(Path(name.removeprefix("folder:")), cameras)
+    return _ModelDepth(name, device)
+
+
+class _FieldDepth:
+    inputs: Sequence[Path] = ()
+
+    def depth(self, image_path: Path, camera: Camera, field_depth: np.ndarray) -> np.ndarray:
+        return field_depth
+
+
+class _FolderDepth:
+    def __init__(self, folder: Path, cameras: Cameras) -> None:
+        self._folder = folder
+        self.inputs = [folder / f"{name}.npy" for name in cameras.names]
+        for path in self.inputs:
+            depth = read_array(path)
+            if depth.shape != (cameras.height, cameras.width):
+                raise InputError(
+                    f"{path}: shape {depth.shape}, the view has {(cameras.height, cameras.width)}",
+                    "give depth at the size of the prepared images",
+                )
+
+    def depth(self, image_path: Path, camera: Camera, field_depth: np.ndarray) -> np.ndarray:
+        depth = read_array(self._folder / f"{camera.name}.npy")
+        return np.where(np.isfinite(depth) & (depth > 0), depth, 0.0)
+
+
+class _ModelDepth:
+    """Relative inverse depth of a model, brought to the field's scale by a robust linear fit (MiDaS, Ranftl 2020)."""
+
+    inputs: Sequence[Path] = ()
+
+    def __init__(self, name: str, device: str) -> None:
+        from transformers import pipeline
+
+        try:
+            self._pipeline = pipeline("depth-estimation", model=name, device=device)
+        except (OSError, ValueError, KeyError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise InputError(
+                f"--depth-source {name}: the model cannot be loaded ({first})",
+                "give field, folder:PATH, or the folder of a downloaded transformers depth-estimation model",
+            ) from None
+
+    def depth(self, image_path: Path, camera: Camera, field_depth: np.ndarray) -> np.ndarray:
+        from PIL import Image
+
+        with Image.open(image_path) as image:
+            predicted = self._pipeline(image.convert("RGB"))["predicted_depth"]
+        values = np.asarray(Image.fromarray(np.asarray(predicted, np.float32).squeeze()).resize(
+            (camera.width, camera.height), Image.Resampling.BILINEAR))
+        return scaled_to(values, field_depth)
+
+
+def scaled_to(
+    relative: Float[np.ndarray, "height width"], reference: Float[np.ndarray, "height width"]
+) -> Float[np.ndarray, "height width"]:
+    """Return the depth whose inverse is the line in ``relative`` that fits the inverse of ``reference`` best.
+
+    Args:
+        relative: inverse depth up to scale and shift.
+        reference: depth, 0 where unknown.
+    """
+    known = reference > 0
+    if not known.any():
+        return np.zeros_like(reference)
+    x, y = relative[known].astype(np.float64), 1.0 / reference[known]
+    weights = np.ones_like(x)
+    slope = offset = 0.0
+    for _ in range(10):  # iteratively reweighted least squares with the Cauchy weight
+        mean_x, mean_y = np.average(x, weights=weights), np.average(y, weights=weights)
+        variance = max(float(np.average((x - mean_x) ** 2, weights=weights)), 1e-12)
+        slope = float(np.average((x - mean_x) * (y - mean_y), weights=weights)) / variance
+        offset = mean_y - slope * mean_x
+        error = np.abs(y - slope * x - offset)
+        weights = 1.0 / (1.0 + (error / max(float(np.median(error)), 1e-9)) ** 2)
+    inverse = slope * relative + offset
+    return np.where(inverse > 0.01 * np.median(y), 1.0 / np.maximum(inverse, 1e-9), 0.0).astype(np.float32)

@@ -1,0 +1,94 @@
+"""Fifth stage: the relightable field, from the base field and the matched images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from relightnerf.scene import Scene
+
+STEPS = {"quick": 800, "full": 5000}
+"""Training steps on relit images by preset."""
+
+
+@dataclass
+class Fit:
+    """Fit the light-conditioned radiance field to the matched images, starting from the base field."""
+
+    scene: Path
+    """Scene folder."""
+    preset: Literal["quick", "full"] = "full"
+    """quick: a short fit; full: a longer one."""
+    steps: int | None = None
+    """Training steps, in place of the preset's."""
+    eval_every: int | None = None
+    """Every so many views, one is held out; by default the views that the base field has not seen either."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes CUDA if there is any."""
+    force: bool = False
+    """Do it again even if it is done."""
+
+    def run(self) -> None:
+        """Write ``field/relightnerf/run/``, a nerfstudio run, and ``field/heldout.json``.
+
+        Raises:
+            InputError: a flag cannot be used, or an earlier stage has not been run.
+        """
+        from relightnerf.devices import resolve_device
+        from relightnerf.errors import InputError
+        from relightnerf.scene import Scene
+        from relightnerf.stage import Stage
+
+        device = resolve_device(self.device)
+        steps = STEPS[self.preset] if self.steps is None else self.steps
+        if steps < 1 or (self.eval_every or 0) < 0:
+            raise InputError(f"--steps {steps}, --eval-every {self.eval_every}: too small", "give at least 1 and 0")
+        scene = Scene.load(self.scene)
+        checkpoint, base_eval_every = _base(scene)
+        eval_every = base_eval_every if self.eval_every is None else self.eval_every
+        _check_images(scene)
+        parameters = {"steps": steps, "eval_every": eval_every}
+        stage = Stage("fit", scene.field, parameters, [scene.capture / "transforms.json", checkpoint, scene.matched])
+        stage.run(lambda: _work(scene, checkpoint, steps, eval_every, device), self.force)
+
+
+def _work(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
+    from relightnerf.field.runs import run_config
+    from relightnerf.field.split import held_out
+    from relightnerf.field.training import train
+    from relightnerf.files import write_json
+
+    config = run_config(scene, scene.field, eval_every, scene.matched.name, (0, steps), device)
+    train(config, "relightable field", checkpoint)
+    write_json(scene.field / "heldout.json", {"views": held_out(scene.cameras().names, eval_every)})
+
+
+def _base(scene: "Scene") -> tuple[Path, int]:
+    from relightnerf.errors import InputError
+    from relightnerf.field.runs import run_folder
+    from relightnerf.field.training import newest_checkpoint
+    from relightnerf.files import read_json
+    from relightnerf.pipeline.geometry import base_field
+    from relightnerf.stage import MANIFEST
+
+    checkpoint = newest_checkpoint(run_folder(base_field(scene)))
+    manifest = scene.geometry / MANIFEST
+    if checkpoint is None or not manifest.is_file():
+        raise InputError(
+            f"{scene.geometry}: no complete base field", f"run `relightnerf geometry --scene {scene.root}` first"
+        )
+    return checkpoint, int(read_json(manifest)["parameters"]["eval_every"])
+
+
+def _check_images(scene: "Scene") -> None:
+    from relightnerf.errors import InputError
+    from relightnerf.lights import load_lights
+    from relightnerf.stage import MANIFEST
+
+    if not (scene.matched / MANIFEST).is_file():
+        raise InputError(f"{scene.matched}: no complete set of matched images", "run `relightnerf match` first")
+    lights = load_lights(scene.matched / "lights.json")
+    files = (scene.matched / f"{view}__{light}.png" for view in scene.cameras().names for light in lights.names)
+    absent = next((path for path in files if not path.is_file()), None)
+    if absent is not None:
+        raise InputError(f"{absent}: missing", "run `relightnerf match --force`")

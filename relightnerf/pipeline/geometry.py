@@ -1,0 +1,124 @@
+"""Second stage: a radiance field of the photos as they are, and from it depth, normals and a mesh."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from relightnerf.cameras import Cameras
+    from relightnerf.geometry.depth_sources import DepthSource
+    from relightnerf.scene import Scene
+
+STEPS = {"quick": 1000, "full": 6000}
+"""Training steps of the base field by preset."""
+
+
+@dataclass
+class Geometry:
+    """Fit the base field to the photos; write depth, normals and a mesh."""
+
+    scene: Path
+    """Scene folder."""
+    preset: Literal["quick", "full"] = "full"
+    """quick: a short fit; full: a longer one."""
+    steps: int | None = None
+    """Training steps of the base field, in place of the preset's."""
+    eval_every: int = 8
+    """Every so many views, one is held out of this fit and of the relightable one; 0 holds out none."""
+    depth_source: str = "field"
+    """field: of the base field; folder:PATH with <view>.npy; or a transformers depth-estimation model (id or folder)."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes CUDA if there is any."""
+    force: bool = False
+    """Do it again even if it is done."""
+
+    def run(self) -> None:
+        """Write ``geometry/``: the base field's run, ``depth/``, ``normal/``, ``mesh.ply`` and ``preview.png``.
+
+        Raises:
+            InputError: a flag cannot be used, or the scene is not prepared.
+        """
+        from relightnerf.devices import resolve_device
+        from relightnerf.errors import InputError
+        from relightnerf.geometry.depth_sources import load_depth_source
+        from relightnerf.scene import Scene
+        from relightnerf.stage import Stage
+
+        device = resolve_device(self.device)
+        steps = STEPS[self.preset] if self.steps is None else self.steps
+        if steps < 1 or self.eval_every < 0:
+            raise InputError(f"--steps {steps}, --eval-every {self.eval_every}: too small", "give at least 1 and 0")
+        scene = Scene.load(self.scene)
+        cameras = scene.cameras()
+        source = load_depth_source(self.depth_source, cameras, device)
+        parameters = {"steps": steps, "eval_every": self.eval_every, "depth_source": self.depth_source}
+        stage = Stage("geometry", scene.geometry, parameters, [scene.capture, *source.inputs])
+        stage.run(lambda: _work(scene, cameras, source, steps, self.eval_every, device), self.force)
+
+
+def base_field(scene: "Scene") -> Path:
+    """Return the folder of the base field."""
+    return scene.geometry / "field"
+
+
+def _work(
+    scene: "Scene", cameras: "Cameras", source: "DepthSource", steps: int, eval_every: int, device: str
+) -> None:
+    from relightnerf.field.rendering import FieldRenderer
+    from relightnerf.field.runs import run_config
+    from relightnerf.field.split import held_out
+    from relightnerf.field.training import train
+    from relightnerf.files import write_json
+    from relightnerf.images import read_array, write_array
+    from relightnerf.progress import track
+
+    train(run_config(scene, base_field(scene), eval_every, "", (steps, 0), device), "base field")
+    write_json(scene.geometry / "heldout.json", {"views": held_out(cameras.names, eval_every)})
+    renderer = FieldRenderer.load(scene, device, base_field(scene))
+    for camera in track([cameras[i] for i in range(len(cameras))], "depth"):
+        path = scene.depth_path(camera.name)
+        if not path.is_file():
+            own = renderer.features(camera).depth
+            write_array(path, source.depth(scene.image_path(camera.name), camera, own))
+    depths = [read_array(scene.depth_path(name)) for name in cameras.names]
+    _write_mesh_and_normals(scene, cameras, depths)
+    _write_preview(scene, cameras)
+
+
+def _write_mesh_and_normals(scene: "Scene", cameras: "Cameras", depths: list) -> None:
+    import open3d
+
+    from relightnerf.files import atomic_path
+    from relightnerf.geometry.mesh import fuse_mesh
+    from relightnerf.geometry.normals import view_normals
+    from relightnerf.geometry.raycast import RayScene
+    from relightnerf.images import read_image, write_array
+    from relightnerf.progress import track
+
+    if not scene.mesh_path.is_file():
+        mesh = fuse_mesh(cameras, depths, (read_image(scene.image_path(name)) for name in cameras.names))
+        with atomic_path(scene.mesh_path) as temporary:
+            open3d.io.write_triangle_mesh(str(temporary), mesh)
+    rays = RayScene.load(scene.mesh_path)
+    for index, depth in enumerate(track(depths, "normals")):
+        path = scene.normal_path(cameras.names[index])
+        if not path.is_file():
+            write_array(path, view_normals(cameras[index], depth, rays))
+
+
+def _write_preview(scene: "Scene", cameras: "Cameras", columns: int = 4) -> None:
+    import numpy as np
+
+    from relightnerf.color import to_uint8
+    from relightnerf.images import read_array, read_image, write_image
+    from relightnerf.sheets import contact_sheet
+
+    chosen = cameras.names[:: max(1, len(cameras) // columns)][:columns]
+    photos = [read_image(scene.image_path(name)) for name in chosen]
+    depths = [read_array(scene.depth_path(name)) for name in chosen]
+    far = max((float(np.quantile(d[d > 0], 0.98)) for d in depths if (d > 0).any()), default=1.0)
+    shades = [to_uint8(np.repeat(np.where(d > 0, 1.0 - 0.9 * d / far, 0.0)[..., None], 3, axis=-1)) for d in depths]
+    normals = [read_array(scene.normal_path(name)) for name in chosen]
+    colours = [to_uint8(np.where(np.any(n != 0, axis=-1, keepdims=True), 0.5 + 0.5 * n, 0.0)) for n in normals]
+    labels = [f"{name}: {what}" for what in ("photo", "depth", "normal") for name in chosen]
+    write_image(scene.geometry / "preview.png", contact_sheet([*photos, *shades, *colours], labels, len(chosen)))
