@@ -6,8 +6,6 @@ The weights of AlexNet are never downloaded: they are a file that the user gives
 from pathlib import Path
 
 import torch
-import torchmetrics
-import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -39,6 +37,9 @@ class Lpips(nn.Module):
     def __init__(self, backbone: Path) -> None:
         """Load AlexNet from ``backbone``; the weights of its layers in the distance come with torchmetrics."""
         super().__init__()
+        import torchmetrics
+        import torchvision
+
         with torch.device("meta"):
             features = torchvision.models.alexnet(weights=None).features
         try:

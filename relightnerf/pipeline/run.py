@@ -20,7 +20,7 @@ class Run:
     """Folder of photos, video file, COLMAP model, or nerfstudio dataset."""
     scene: Path
     """Scene folder to write to; a stopped run goes on where it stopped."""
-    preset: Literal["quick", "full"] = "quick"
+    preset: Literal["quick", "full"] = "full"
     """quick: small pictures, minutes on a laptop's CPU; full: larger pictures and a longer fit."""
     relighter: str = "shading"
     """The 2D relighter that relights the photos."""

@@ -1,0 +1,50 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from relightnerf.errors import InputError
+from relightnerf.files import read_json
+from relightnerf.images import read_image
+from relightnerf.pipeline.run import Run
+from relightnerf.scene import Scene
+
+
+@pytest.fixture
+def run(tiny_scene: Scene, tmp_path: Path) -> Run:
+    """The end of a run: every stage before the pictures is done."""
+    shutil.copytree(tiny_scene.root, tmp_path / "scene", ignore=shutil.ignore_patterns("renders", "report"))
+    return Run(tiny_scene.capture, tmp_path / "scene")
+
+
+def test_every_stage_has_its_turn_and_takes_the_flags_of_the_run(run: Run) -> None:
+    stages = ["prepare", "geometry", "synthesize", "match", "fit", "video", "contact sheet", "evaluate"]
+    assert list(run._stages()) == stages
+
+
+def test_the_pictures_at_the_end(run: Run) -> None:
+    for name in ("video", "contact sheet", "evaluate"):
+        run._stages()[name]()
+    scene = Scene.load(run.scene)
+    assert (scene.renders / "light_sweep.mp4").stat().st_size > 1000
+    assert read_image(scene.report / "contact_sheet.png").shape[1] > 6 * scene.width
+    assert "this run" in read_json(scene.report / "metrics.json")["rows"]
+
+
+def test_arguments_are_checked_before_the_first_stage(tiny_scene: Scene, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    for arguments in (
+        {"capture": tmp_path / "absent", "scene": new},
+        {"capture": tiny_scene.capture, "scene": new, "relighter": "sunlamp"},
+        {"capture": tiny_scene.capture, "scene": new, "device": "tpu"},
+    ):
+        with pytest.raises(InputError):
+            Run(**arguments).run()
+    assert not new.exists()
+
+
+def test_a_scene_that_is_a_file_is_refused(tiny_scene: Scene, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="not a folder"):
+        Run(tiny_scene.capture, tmp_path / "file").run()
+    assert (tmp_path / "file").read_text() == "mine"
