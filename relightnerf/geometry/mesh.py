@@ -13,9 +13,13 @@ from relightnerf.errors import InputError
 if TYPE_CHECKING:
     import open3d as o3d
 
-_FAR_OVER_MEDIAN = 2.5
-_FINEST_PART = 400.0
+_FAR_OVER_MEDIAN = 2.2
+_PIXELS_A_VOXEL = 1.5
+_FINEST_PART = 300.0
 _TRUNCATION_VOXELS = 4.0
+_BLOCK = 16
+_BLOCKS = 20000
+_SEEN_BY = 2
 _LEAST_COMPONENT = 0.01
 _SMOOTHING_STEPS = 6
 _JUMP = 0.05
@@ -37,8 +41,8 @@ class FusionScale:
 def fusion_scale(cameras: Cameras, depths: Iterable[Float[np.ndarray, "height width"]]) -> FusionScale:
     """Choose fusion sizes from the depth in the middle of the pictures, where a capture's subject is.
 
-    ``far`` is 2.5 times the median of the views' median depths, so the ground around the subject stays and the far
-    field goes; ``voxel`` is what a pixel covers at that median depth, but not finer than its 400th part.
+    ``far`` is 2.2 times the median of the views' median depths, so the ground around the subject stays and the far
+    field goes; ``voxel`` is what 1.5 pixels cover at that median depth, but not finer than its 300th part.
 
     Raises:
         InputError: no view has any depth.
@@ -54,7 +58,7 @@ def fusion_scale(cameras: Cameras, depths: Iterable[Float[np.ndarray, "height wi
         raise InputError("no view has any depth, so there is nothing to fuse", "check the depth source")
     typical = float(np.median(medians))
     footprint = typical / float(np.median(cameras.intrinsics[:, :2]))
-    return FusionScale(_FAR_OVER_MEDIAN * typical, max(footprint, typical / _FINEST_PART))
+    return FusionScale(_FAR_OVER_MEDIAN * typical, max(_PIXELS_A_VOXEL * footprint, typical / _FINEST_PART))
 
 
 def fuse_mesh(
@@ -79,11 +83,11 @@ def fuse_mesh(
     if scale is None:
         depths = list(depths)
         scale = fusion_scale(cameras, depths)
-    volume = o3d.pipelines.integration.ScalableTSDFVolume(
-        scale.voxel, _TRUNCATION_VOXELS * scale.voxel, o3d.pipelines.integration.TSDFVolumeColorType.RGB8)
+    grid = o3d.t.geometry.VoxelBlockGrid(
+        ("tsdf", "weight", "color"), (o3d.core.float32,) * 3, ((1), (1), (3)), scale.voxel, _BLOCK, _BLOCKS)
     for index, (depth, image) in enumerate(zip(depths, images, strict=True)):
-        _integrate(volume, cameras[index], depth, image, scale.far)
-    mesh = volume.extract_triangle_mesh()
+        _integrate(grid, cameras[index], depth, image, scale.far)
+    mesh = grid.extract_triangle_mesh(weight_threshold=min(_SEEN_BY, len(cameras)) - 0.5).to_legacy()
     if not len(mesh.triangles):
         raise InputError("the views' depths agree on no surface", "check the poses and the depth source")
     return _cleaned(mesh)
@@ -119,7 +123,7 @@ def depth_mesh(
 
 
 def _integrate(
-    volume: "o3d.pipelines.integration.ScalableTSDFVolume",
+    grid: "o3d.t.geometry.VoxelBlockGrid",
     camera: Camera,
     depth: Float[np.ndarray, "height width"],
     image: UInt8[np.ndarray, "height width 3"],
@@ -128,17 +132,38 @@ def _integrate(
     import open3d as o3d
 
     usable = np.where(np.isfinite(depth) & (depth > 0) & (depth < far), depth, 0.0).astype(np.float32)
-    rgbd = o3d.geometry.RGBDImage.create_from_color_and_depth(
-        o3d.geometry.Image(np.ascontiguousarray(image)), o3d.geometry.Image(usable),
-        depth_scale=1.0, depth_trunc=far, convert_rgb_to_intensity=False)
+    if not usable.any():
+        return
+    depth_image = o3d.t.geometry.Image(o3d.core.Tensor(usable[..., None]))
+    colour = o3d.t.geometry.Image(o3d.core.Tensor(image.astype(np.float32) / np.float32(255.0)))
     fx, fy, cx, cy = camera.intrinsics
     # Open3D puts pixel centres on whole numbers and looks along +z with y down
-    intrinsic = o3d.camera.PinholeCameraIntrinsic(camera.width, camera.height, fx, fy, cx - 0.5, cy - 0.5)
-    world_to_camera = np.diag([1.0, -1.0, -1.0, 1.0]) @ np.linalg.inv(camera.camera_to_world)
-    volume.integrate(rgbd, intrinsic, world_to_camera)
+    intrinsic = o3d.core.Tensor(np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]], np.float64))
+    extrinsic = o3d.core.Tensor(np.diag([1.0, -1.0, -1.0, 1.0]) @ np.linalg.inv(camera.camera_to_world))
+    blocks = grid.compute_unique_block_coordinates(
+        depth_image, intrinsic, extrinsic, 1.0, far, _TRUNCATION_VOXELS)
+    grid.integrate(blocks, depth_image, colour, intrinsic, intrinsic, extrinsic, 1.0, far, _TRUNCATION_VOXELS)
+
+
+def _in_fixed_order(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.TriangleMesh":
+    """The same surface with its vertices and triangles sorted: the voxel hash gives them in an order of chance."""
+    import open3d as o3d
+
+    vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.triangles)
+    order = np.lexsort(vertices.T)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    faces = rank[faces]
+    first = faces.argmin(axis=1)
+    faces = np.take_along_axis(faces, (first[:, None] + np.arange(3)) % 3, axis=1)
+    ordered = o3d.geometry.TriangleMesh(
+        o3d.utility.Vector3dVector(vertices[order]), o3d.utility.Vector3iVector(faces[np.lexsort(faces.T)]))
+    ordered.vertex_colors = o3d.utility.Vector3dVector(np.asarray(mesh.vertex_colors)[order])
+    return ordered
 
 
 def _cleaned(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.TriangleMesh":
+    mesh = _in_fixed_order(mesh)
     labels, sizes, _ = mesh.cluster_connected_triangles()
     sizes = np.asarray(sizes)
     mesh.remove_triangles_by_mask(sizes[np.asarray(labels)] < _LEAST_COMPONENT * sizes.max())

@@ -35,18 +35,23 @@ def depth_normals(
     rays = camera.rays_camera()
     scale = np.median(np.abs(np.diff(inverse, axis=1))[known[:, 1:] & known[:, :-1]]) if known.any() else 0.0
     tolerance = np.maximum(0.02 * inverse, 3.0 * scale)
-    moments, right = np.zeros((*depth.shape, 3, 3)), np.zeros((*depth.shape, 3))
+    xx, xy, yy, x1, y1, ww, xz, yz, wz = (np.zeros(depth.shape) for _ in range(9))
     for dy in range(-window, window + 1):
         for dx in range(-window, window + 1):
-            other, there = _shifted(inverse, dy, dx), _shifted(known.astype(float), dy, dx)
-            step = _shifted(rays, dy, dx) - rays
-            weight = there / (1.0 + ((other - inverse) / np.maximum(tolerance, 1e-12)) ** 2) ** 2
-            basis = np.stack([step[..., 0], step[..., 1], np.ones_like(inverse)], axis=-1)
-            moments += weight[..., None, None] * basis[..., :, None] * basis[..., None, :]
-            right += (weight * other)[..., None] * basis
-    pixel = 1.0 / float(camera.intrinsics[:2].max())
-    moments += np.diag([1e-4 * pixel**2, 1e-4 * pixel**2, 1e-9])
-    a, b, c = np.moveaxis(np.linalg.solve(moments, right[..., None])[..., 0], -1, 0)
+            other = _shifted(inverse, dy, dx)
+            x, y = dx / float(camera.intrinsics[0]), -dy / float(camera.intrinsics[1])
+            weight = (other > 0) / (1.0 + ((other - inverse) / np.maximum(tolerance, 1e-12)) ** 2) ** 2
+            xx, xy, yy = xx + x * x * weight, xy + x * y * weight, yy + y * y * weight
+            x1, y1, ww = x1 + x * weight, y1 + y * weight, ww + weight
+            weight *= other
+            xz, yz, wz = xz + x * weight, yz + y * weight, wz + weight
+    ww = np.maximum(ww, 1e-9)
+    # without c: the slopes from the moments about the mean
+    xx, xy, yy = xx - x1 * x1 / ww + 1e-9, xy - x1 * y1 / ww, yy - y1 * y1 / ww + 1e-9
+    xz, yz = xz - x1 * wz / ww, yz - y1 * wz / ww
+    determinant = np.maximum(xx * yy - xy * xy, 1e-18)
+    a, b = (yy * xz - xy * yz) / determinant, (xx * yz - xy * xz) / determinant
+    c = (wz - a * x1 - b * y1) / ww
     # the plane n.p = 1 with p = z (x, y, -1): 1/z = n.(x, y, -1); a, b, c are about the pixel's own ray
     normal = np.stack([a, b, -(c - a * rays[..., 0] - b * rays[..., 1])], axis=-1)
     normal *= -np.sign(np.sum(normal * rays, axis=-1, keepdims=True))

@@ -137,7 +137,7 @@ class RayScene:
         normals_world: Float[np.ndarray, "points 3"],
         samples: int = 24,
         reach: float = np.inf,
-    ) -> Float[np.ndarray, "points"]:
+    ) -> Float[np.ndarray, " points"]:
         """Return the cosine-weighted part of the hemisphere over each point that is open, in [0, 1].
 
         Args:
@@ -162,7 +162,7 @@ class RayScene:
 
 
 def hemisphere_samples(
-    normals: Float[np.ndarray, "points 3"], turn: Float[np.ndarray, "points"], samples: int
+    normals: Float[np.ndarray, "points 3"], turn: Float[np.ndarray, " points"], samples: int
 ) -> Float[np.ndarray, "points samples 3"]:
     """Return cosine-weighted unit directions around each normal; ``turn`` in [0, 1) rotates each point's pattern."""
     x, y = _spiral(turn, samples)

@@ -1,0 +1,66 @@
+"""Colour matching: the mean and spread of LAB values of relit pictures are made those of the photo."""
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+MatchMode = Literal["joint", "image", "off"]
+
+_GREATEST_GAIN = 3.0
+_LEAST_SPREAD = 1e-3
+
+
+def match_images(
+    relit: Float[np.ndarray, "lights height width 3"],
+    photo: Float[np.ndarray, "height width 3"],
+    mode: MatchMode = "joint",
+    mask: Bool[np.ndarray, "height width"] | None = None,
+) -> Float[np.ndarray, "lights height width 3"]:
+    """Shift and scale each LAB channel to the mean and standard deviation of the photo (Reinhard et al. 2001).
+
+    Matching twice changes nothing, up to values that leave the sRGB gamut and are clipped.
+
+    Args:
+        relit: one view under its lights, sRGB in [0, 1].
+        photo: the same view as it was taken, sRGB in [0, 1].
+        mode: ``joint`` takes the statistics over all lights together, so that one light's picture stays brighter than
+            another's; ``image`` takes each picture's own; ``off`` returns the pictures as they are.
+        mask: True where pixels count in the statistics; None: everywhere.
+
+    Returns:
+        float32 sRGB in [0, 1].
+    """
+    if mode == "off":
+        return relit.astype(np.float32)
+    count = np.ones(photo.shape[:2], bool) if mask is None or not mask.any() else mask
+    target = _lab(photo[None])[0]
+    matched = _lab(relit)
+    groups = [slice(None)] if mode == "joint" else [slice(i, i + 1) for i in range(len(relit))]
+    for group in groups:
+        matched[group] = _matched(matched[group], matched[group][:, count], target[count])
+    return _srgb(matched)
+
+
+def _matched(values: np.ndarray, counted: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Apply the shift and scale that take the ``counted`` values' statistics to the ``target``'s."""
+    mean, spread = counted.mean(axis=(0, 1)), counted.std(axis=(0, 1))
+    gain = target.std(axis=0) / np.maximum(spread, _LEAST_SPREAD)
+    gain = np.where(spread < _LEAST_SPREAD, 1.0, np.clip(gain, 1.0 / _GREATEST_GAIN, _GREATEST_GAIN))
+    return (values - mean) * gain + target.mean(axis=0)
+
+
+def _lab(srgb: np.ndarray) -> np.ndarray:
+    import torch  # noqa: PLC0415 (heavy)
+    from kornia.color import rgb_to_lab  # noqa: PLC0415 (heavy)
+
+    planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(srgb, -1, 1), dtype=np.float32))
+    return np.moveaxis(rgb_to_lab(planes).numpy(), 1, -1).astype(np.float64)
+
+
+def _srgb(lab: np.ndarray) -> np.ndarray:
+    import torch  # noqa: PLC0415 (heavy)
+    from kornia.color import lab_to_rgb  # noqa: PLC0415 (heavy)
+
+    planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(lab, -1, 1), dtype=np.float32))
+    return np.moveaxis(lab_to_rgb(planes).numpy(), 1, -1)
