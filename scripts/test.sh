@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what the tests need, then checks style, types and behaviour.
+#
+#   scripts/test.sh [pytest's arguments]
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+"$root/scripts/setup.sh" test
+cd "$root"
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+.venv/bin/python -m pytest "$@"
