@@ -94,12 +94,9 @@ def _with_suffix(path: Path) -> Path:
 def _photo(name: str, picture: Path, values: Mapping[str, Any], folder: Path, where: str) -> Photo:
     pose = checked_pose(_required(values, "transform_matrix", where), where)
     lens = _lens(values, picture_size(picture), picture, where)
-    if values.get("mask_path"):
-        mask: Path | None = folder / str(values["mask_path"])
-        if not mask.is_file():
-            raise InputError(f"{where}: the mask {mask} is absent", "put it there or remove its mask_path")
-    else:
-        mask = mask_beside(picture)
+    mask = folder / str(values["mask_path"]) if values.get("mask_path") else mask_beside(picture)
+    if mask is not None and not mask.is_file():
+        raise InputError(f"{where}: the mask {mask} is absent", "put it there or remove its mask_path")
     return Photo(name, picture, lens, pose, mask)
 
 

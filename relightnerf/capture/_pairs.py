@@ -9,27 +9,35 @@ from jaxtyping import Float
 if TYPE_CHECKING:
     import pycolmap
 
-_MANY = 120
-"""Up to so many photos, all pairs are compared."""
-_NEIGHBOURS = 20
+_TILE = 16
 _COARSE_FEATURES = 200
 _RATIO = 0.8
 
 
-def pairs_to_match(database: "pycolmap.Database", image_ids: Sequence[int], ordered: bool) -> list[tuple[int, int]]:
-    """Return the pairs of images whose features are to be matched.
+def pairs_to_match(
+    database: "pycolmap.Database", image_ids: Sequence[int], ordered: bool, many: int, neighbours: int
+) -> list[list[tuple[int, int]]]:
+    """Return the pairs of images whose features are to be matched, in groups that share few images.
 
-    Of many photos: those that look most alike by their largest features, and of ordered ones (a video) also those that
-    follow one another at distances 1, 2, 3, ... and powers of two.
+    Args:
+        database: has the images' features.
+        image_ids: the images, in their order.
+        ordered: consecutive images show nearly the same (a video).
+        many: up to so many images, all pairs are compared.
+        neighbours: of more, each is compared with so many that look most like it by their largest features, and with
+            those that follow it at distances 1 and 2; in a video also 3 to 6 and powers of two.
     """
     count = len(image_ids)
-    if count <= _MANY:
+    if count <= many:
         chosen = {(a, b) for a in range(count) for b in range(a + 1, count)}
     else:
-        chosen = _alike([_coarse_features(database, image_id) for image_id in image_ids])
-        steps = {1, 2, 3, 4, 5, 6, 8, 16, 32} if ordered else {1, 2}
+        chosen = _alike([_coarse_features(database, image_id) for image_id in image_ids], neighbours)
+        steps = (1, 2, 3, 4, 5, 6, 8, 16, 32) if ordered else (1, 2)
         chosen |= {(a, a + step) for a in range(count) for step in steps if a + step < count}
-    return [(image_ids[a], image_ids[b]) for a, b in sorted(chosen)]
+    groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for a, b in sorted(chosen):
+        groups.setdefault((a // _TILE, b // _TILE), []).append((image_ids[a], image_ids[b]))
+    return list(groups.values())
 
 
 def _coarse_features(database: "pycolmap.Database", image_id: int) -> Float[np.ndarray, "features 128"]:
@@ -42,13 +50,13 @@ def _coarse_features(database: "pycolmap.Database", image_id: int) -> Float[np.n
     return chosen / np.maximum(np.linalg.norm(chosen, axis=1, keepdims=True), 1.0)
 
 
-def _alike(features: Sequence[Float[np.ndarray, "features 128"]]) -> set[tuple[int, int]]:
+def _alike(features: Sequence[Float[np.ndarray, "features 128"]], neighbours: int) -> set[tuple[int, int]]:
     count = len(features)
     scores = np.zeros((count, count))
     for a in range(count):
         for b in range(a + 1, count):
             scores[a, b] = scores[b, a] = _matches(features[a], features[b])
-    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :_NEIGHBOURS]
+    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :neighbours]
     return {(min(a, int(b)), max(a, int(b))) for a in range(count) for b in nearest[a] if int(b) != a}
 
 

@@ -20,7 +20,7 @@ def read_points(path: Path) -> Points:
     import open3d  # noqa: PLC0415 (heavy)
 
     with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
-        cloud = open3d.io.read_point_cloud(str(path), remove_nan_points=True, remove_infinite_points=True)
+        cloud = open3d.io.read_point_cloud(path, remove_nan_points=True, remove_infinite_points=True)
     positions = np.asarray(cloud.points)
     if not len(positions):
         raise InputError(f"{path}: no points can be read", "replace it, or remove its entry in transforms.json")

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -32,8 +32,9 @@ _FEW_PHOTOS = 10
 _SEED = 0
 _SMALL = 800
 """Photos whose longer side is below this are searched for features at double size, pixels."""
+_SMALL_PEAKS = 0.5
+"""Contrast of the features of small photos over COLMAP's default."""
 _BATCH_PHOTOS = 4
-_BATCH_PAIRS = 100
 _MANY_FOR_LENS = 15
 """With fewer photos, a lens with one focal length and one distortion term is found more reliably."""
 _ADVICE = "take more photos with more overlap (each part of the scene in three or more), sharp, of a scene with texture"
@@ -67,14 +68,18 @@ class Effort:
     Attributes:
         max_size: longer side of the working copies, pixels.
         features: at most so many per photo.
+        all_pairs_up_to: compare all pairs of up to so many photos.
+        neighbours: compare each of more photos with so many that look like it.
     """
 
     max_size: int
     features: int
+    all_pairs_up_to: int
+    neighbours: int
 
 
-QUICK = Effort(max_size=1024, features=2048)
-FULL = Effort(max_size=1600, features=6144)
+QUICK = Effort(max_size=1024, features=2048, all_pairs_up_to=40, neighbours=20)
+FULL = Effort(max_size=1600, features=6144, all_pairs_up_to=120, neighbours=30)
 
 
 def pose_photos(photos: Sequence[Unposed], workspace: Path, quick: bool, ordered: bool) -> Capture:
@@ -99,7 +104,7 @@ def pose_photos(photos: Sequence[Unposed], workspace: Path, quick: bool, ordered
         database = workspace / "database.db"
         _import_photos(photos, size, workspace, database)
         _extract_features(photos, workspace, database, effort, size)
-        _match(photos, workspace, database, ordered)
+        _match(photos, workspace, database, effort, ordered)
         _map(photos, workspace, database, model)
     reconstruction = pycolmap.Reconstruction(str(model))
     _report(reconstruction.num_reg_images(), len(photos))
@@ -172,7 +177,9 @@ def _extract_features(
         wanted = [_copy_name(p) for p in photos if not opened.exists_descriptors(ids[_copy_name(p)])]
     options = pycolmap.FeatureExtractionOptions(use_gpu=False)
     options.sift.max_num_features = effort.features
-    options.sift.first_octave = -1 if max(size) < _SMALL else 0
+    small = max(size) < _SMALL
+    options.sift.first_octave = -1 if small else 0
+    options.sift.peak_threshold *= _SMALL_PEAKS if small else 1.0
     reader = pycolmap.ImageReaderOptions()
     if any(photo.mask is not None for photo in photos):
         reader.mask_path = workspace / "masks"
@@ -183,39 +190,41 @@ def _extract_features(
                                   extraction_options=options, device=pycolmap.Device.cpu)  # fmt: skip
 
 
-def _match(photos: Sequence[Unposed], workspace: Path, database: Path, ordered: bool) -> None:
+def _match(photos: Sequence[Unposed], workspace: Path, database: Path, effort: Effort, ordered: bool) -> None:
     import pycolmap  # noqa: PLC0415 (heavy)
 
     with pycolmap.Database.open(database) as opened:
         ids = {image.name: image.image_id for image in opened.read_all_images()}
-        pairs = pairs_to_match(opened, [ids[_copy_name(photo)] for photo in photos], ordered)
-        left = [pair for pair in pairs if not opened.exists_two_view_geometry(*pair)]
+        image_ids = [ids[_copy_name(photo)] for photo in photos]
+        groups = pairs_to_match(opened, image_ids, ordered, effort.all_pairs_up_to, effort.neighbours)
+        left = [[pair for pair in group if not opened.exists_two_view_geometry(*pair)] for group in groups]
     names = {number: name for name, number in ids.items()}
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = _SEED
-    batches = [left[start : start + _BATCH_PAIRS] for start in range(0, len(left), _BATCH_PAIRS)]
     listed = workspace / "pairs.txt"
-    for batch in track(batches, "matching photos", done=(len(pairs) - len(left)) // _BATCH_PAIRS):
-        listed.write_text("".join(f"{names[a]} {names[b]}\n" for a, b in batch))
-        pycolmap.match_image_pairs(database, pycolmap.FeatureMatchingOptions(use_gpu=False),
-                                   pycolmap.ImportedPairingOptions(match_list_path=listed), verification,
-                                   pycolmap.Device.cpu)  # fmt: skip
+    for group in track(left, "matching photos"):
+        if group:
+            listed.write_text("".join(f"{names[a]} {names[b]}\n" for a, b in group))
+            pycolmap.match_image_pairs(database, pycolmap.FeatureMatchingOptions(use_gpu=False),
+                                       pycolmap.ImportedPairingOptions(match_list_path=listed), verification,
+                                       pycolmap.Device.cpu)  # fmt: skip
 
 
 def _map(photos: Sequence[Unposed], workspace: Path, database: Path, model: Path) -> None:
-    """Write the model of the most photos; it appears whole."""
-    import pycolmap  # noqa: PLC0415 (heavy)
+    """Write the model of the most photos; it appears whole.
 
-    steps = iter(track(range(len(photos)), "finding poses"))
-    partial = workspace / "models"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    found = pycolmap.incremental_mapping(
-        database, workspace / "photos", partial, _mapping_options(), next_image_callback=lambda: next(steps, None)
-    )
-    best = max(found.values(), key=lambda candidate: candidate.num_reg_images(), default=None)
-    if best is None or best.num_reg_images() < FEWEST_PHOTOS:
-        count = 0 if best is None else best.num_reg_images()
+    Where a careful search finds few, a bold one follows: it accepts fewer matches, and takes the lens to be free of
+    distortion, which few matches cannot tell from a wrong pose.
+    """
+    best: pycolmap.Reconstruction | None = None
+    count = 0
+    for bold in (False, True):
+        for candidate in _models(len(photos), workspace, database, bold):
+            if candidate.num_reg_images() > count:
+                best, count = candidate, candidate.num_reg_images()
+        if count >= _FEW_SHARE * len(photos):
+            break
+    if best is None or count < FEWEST_PHOTOS:
         raise InputError(f"{photos[0].path.parent}: the cameras of only {count} of {len(photos)} photos were found",
                          _ADVICE)
     written = workspace / "model.partial"
@@ -225,10 +234,25 @@ def _map(photos: Sequence[Unposed], workspace: Path, database: Path, model: Path
     written.rename(model)
 
 
-def _mapping_options() -> Any:
+def _models(count: int, workspace: Path, database: Path, bold: bool) -> list["pycolmap.Reconstruction"]:
     import pycolmap  # noqa: PLC0415 (heavy)
 
-    return pycolmap.IncrementalPipelineOptions(random_seed=_SEED, num_threads=1, min_model_size=FEWEST_PHOTOS)
+    folder = workspace / "models"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    options = pycolmap.IncrementalPipelineOptions(random_seed=_SEED, num_threads=1, min_model_size=FEWEST_PHOTOS)
+    if bold:
+        options.ba_refine_extra_params = options.mapper.abs_pose_refine_extra_params = False
+        options.mapper.init_min_num_inliers = 30
+        options.mapper.init_min_tri_angle = 8.0
+        options.mapper.abs_pose_min_num_inliers = 15
+    steps = iter(track(range(count), "finding poses"))
+
+    def advance() -> None:
+        next(steps, None)
+
+    found = pycolmap.incremental_mapping(database, workspace / "photos", folder, options, next_image_callback=advance)
+    return [found[index] for index in sorted(found)]
 
 
 def _report(registered: int, count: int) -> None:

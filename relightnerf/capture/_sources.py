@@ -10,7 +10,12 @@ from relightnerf.capture._types import Source, SourceOptions
 from relightnerf.capture._video import open_video
 from relightnerf.errors import InputError
 
-_SOURCES: tuple[Callable[[Path, SourceOptions], Source | None], ...] = (open_nerfstudio, open_colmap, open_video, open_photos)
+_SOURCES: tuple[Callable[[Path, SourceOptions], Source | None], ...] = (
+    open_nerfstudio,
+    open_colmap,
+    open_video,
+    open_photos,
+)
 """Asked in this order; the first that recognises the path reads it."""
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 _SNAP_COSINE = np.cos(np.radians(10.0))
-_RIDGE = 0.02
+_RIDGE = 0.005
 _TILT = 0.3
 
 
@@ -22,7 +22,7 @@ def estimate_up_unsnapped(camera_to_world: Float[np.ndarray, "cameras 4 4"]) -> 
 
     People hold cameras level, whether they look up, ahead or down: up is the direction that is orthogonal to all
     cameras' x axes, and where these leave it open (all look the same way), the mean of the y axes. Both in one: the u
-    that minimises mean((u . x)^2) + 0.02 |u - mean(y)|^2. Outliers (a camera that was turned to portrait) are weighted
+    that minimises mean((u . x)^2) + 0.005 |u - mean(y)|^2. Outliers (a camera that was turned to portrait) are weighted
     down once.
     """
     x, y = camera_to_world[:, :3, 0], camera_to_world[:, :3, 1]

@@ -89,8 +89,8 @@ class Prepare:
         shutil.rmtree(workspace, ignore_errors=True)
 
     def _write_scene(self) -> None:
-        from relightnerf.capture import estimate_up  # noqa: PLC0415 (heavy)
         from relightnerf.cameras import load_cameras  # noqa: PLC0415 (heavy)
+        from relightnerf.capture import estimate_up  # noqa: PLC0415 (heavy)
         from relightnerf.scene import Scene  # noqa: PLC0415 (heavy)
 
         cameras = load_cameras(self.scene / "capture" / "transforms.json")
