@@ -171,7 +171,7 @@ def render_features(scene: Any, camera: Camera, spp: int) -> Float32:
     """Albedo and world normal (h, w, 6) of one view, antialiased like its colour."""
     aovs = mi.load_dict({"type": "aov", "aovs": "a:albedo,n:sh_normal"})
     image = mi.render(scene, sensor=sensor(camera), integrator=aovs, spp=spp)
-    return np.array(image, dtype=np.float32)[..., -6:]
+    return np.nan_to_num(np.array(image, dtype=np.float32)[..., -6:])  # rare, in `principled`
 
 
 def cast_geometry(scene: Any, camera: Camera) -> dict[str, Float32]:
