@@ -1,0 +1,87 @@
+"""What an installation brings: only the library, with its command, its nerfstudio method and tested versions."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import relightnerf
+
+_ROOT = Path(__file__).parents[1]
+
+
+def _lines(name: str) -> list[str]:
+    lines = [line.split("#")[0].strip() for line in (_ROOT / name).read_text().splitlines()]
+    return [line for line in lines if line]
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _names(requirements: list[str]) -> set[str]:
+    return {_normal(re.split(r"[^\w.-]", requirement, maxsplit=1)[0]) for requirement in requirements}
+
+
+@pytest.fixture(scope="module")
+def wheel_files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Names of the files in a wheel, built from a copy so that nothing appears in the source folder."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=_ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("the source is not a git checkout")
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if not name.startswith("datasets/demo/") and (_ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((_ROOT / name).read_bytes())
+    build = "import setuptools.build_meta as b; print(b.build_wheel('..'))"
+    built = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    return zipfile.ZipFile(folder / built.stdout.split()[-1]).namelist()
+
+
+def test_the_wheel_holds_the_library_only(wheel_files: list[str]) -> None:
+    tops = {name.split("/")[0] for name in wheel_files}
+    assert tops == {"relightnerf", f"relightnerf-{relightnerf.__version__}.dist-info"}
+
+
+def test_the_wheel_holds_the_whole_library(wheel_files: list[str]) -> None:
+    listed = subprocess.run(["git", "ls-files", "relightnerf"], cwd=_ROOT, capture_output=True, text=True, check=True)
+    wanted = {name for name in listed.stdout.split() if (_ROOT / name).is_file()}
+    assert wanted <= set(wheel_files)
+
+
+@pytest.mark.parametrize("name", ["datasets", "stages", "scripts", "tests"])
+def test_our_folders_are_no_packages(name: str, tmp_path: Path) -> None:
+    find = f"import importlib.util as u; s = u.find_spec({name!r}); print(s and [*s.submodule_search_locations or ()])"
+    found = subprocess.run([sys.executable, "-c", find], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert str(_ROOT / name) not in found.stdout
+    assert not (_ROOT / name / "__init__.py").exists()
+
+
+def test_every_entry_point_resolves() -> None:
+    points = metadata.distribution("relightnerf").entry_points
+    groups = {"console_scripts", "nerfstudio.method_configs", "nerfstudio.dataparser_configs"}
+    assert {point.group for point in points} == groups
+    assert all(point.load() is not None for point in points)
+
+
+def test_every_dependency_has_a_tested_version() -> None:
+    requirements = metadata.requires("relightnerf") or []
+    pinned = _names(_lines("constraints.txt"))
+    assert _names(requirements) <= pinned
+
+
+def test_constraints_are_versions_without_addresses() -> None:
+    for line in _lines("constraints.txt"):
+        assert re.fullmatch(r"[\w.-]+==[\w.]+( ; python_version [<>=!]+ \"3\.1[012]\")?", line), line
+
+
+def test_the_changelog_tells_of_this_version() -> None:
+    heading = next(line for line in (_ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
+    assert heading.split()[1] == relightnerf.__version__ == metadata.version("relightnerf")
