@@ -30,7 +30,7 @@ def read_image(path: Path, upright: bool = True) -> UInt8[np.ndarray, "height wi
         raise InputError(f"{path}: cannot be read as an image ({error})", "replace or remove the file") from None
 
 
-def write_image(path: Path, image: UInt8[np.ndarray, "height width channels"]) -> None:
+def write_image(path: Path, image: UInt8[np.ndarray, "height width *channels"]) -> None:
     """Write an 8-bit picture atomically; the suffix chooses the format."""
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary)

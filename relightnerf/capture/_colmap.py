@@ -10,8 +10,7 @@ from jaxtyping import Float
 
 from relightnerf.capture._lenses import resized_lens
 from relightnerf.capture._names import evenly_chosen, natural_key, view_names
-from relightnerf.capture._pictures import enable_heif, mask_beside, picture_size
-from relightnerf.capture._prepared import check_shapes
+from relightnerf.capture._pictures import check_mask, enable_heif, mask_beside, picture_size, same_shape
 from relightnerf.capture._types import Capture, Lens, Photo, Points, SourceOptions
 from relightnerf.errors import InputError
 
@@ -67,7 +66,7 @@ def read_model(folder: Path) -> "pycolmap.Reconstruction":
     Raises:
         InputError: it cannot be read, or too few of its photos have a pose.
     """
-    import pycolmap  # noqa: PLC0415 (heavy)
+    import pycolmap
 
     try:
         reconstruction = pycolmap.Reconstruction(str(folder))
@@ -107,7 +106,9 @@ def capture_from_model(
         pose = _pose(image)
         if pictures is None:
             path = folder / image.name
-            photos.append(Photo(name, path, _for_picture(lens, path), pose, mask_beside(path)))
+            lens, mask = _for_picture(lens, path), mask_beside(path)
+            check_mask(mask, (lens.width, lens.height))
+            photos.append(Photo(name, path, lens, pose, mask))
         else:
             known = pictures[image.name]
             lens = resized_lens(lens, known.lens.width, known.lens.height)
@@ -155,7 +156,9 @@ def _image_folder(capture: Path, model: Path, names: list[str]) -> Path:
 def _for_picture(lens: Lens, path: Path) -> Lens:
     enable_heif([path])
     width, height = picture_size(path)
-    check_shapes([(path, width, height), (path, lens.width, lens.height)])
+    if not same_shape((width, height), (lens.width, lens.height)):
+        raise InputError(f"{path}: is {width}x{height}, but its COLMAP camera is {lens.width}x{lens.height}",
+                         "give the photos that the model was made from")
     return resized_lens(lens, width, height)
 
 

@@ -66,7 +66,7 @@ def undistorted(
     """
     if is_pinhole(lens):
         return image, None
-    import cv2  # noqa: PLC0415 (heavy)
+    import cv2
 
     map_x, map_y, seen = _undistortion(lens)
     remapped = cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -122,7 +122,7 @@ def _project(
     A polynomial lens folds over far outside of the field that it was fitted in; a pixel counts as seen only if the lens
     also maps it back to the same ray.
     """
-    import pycolmap  # noqa: PLC0415 (heavy)
+    import pycolmap
 
     camera = pycolmap.Camera(model=lens.model, width=lens.width, height=lens.height, params=list(lens.params))
     pixels = np.asarray(camera.img_from_cam(rays))

@@ -10,7 +10,14 @@ import numpy as np
 from jaxtyping import Float
 
 from relightnerf.capture._names import evenly_chosen, natural_key, view_names
-from relightnerf.capture._pictures import PICTURE_SUFFIXES, enable_heif, mask_beside, picture_size
+from relightnerf.capture._pictures import (
+    PICTURE_SUFFIXES,
+    check_mask,
+    enable_heif,
+    mask_beside,
+    picture_size,
+    same_shape,
+)
 from relightnerf.capture._points import read_points
 from relightnerf.capture._types import Capture, Lens, Photo, Points, SourceOptions
 from relightnerf.errors import InputError
@@ -26,7 +33,6 @@ _MODELS = {
     "OPENCV_FISHEYE": "OPENCV_FISHEYE",
     "FISHEYE": "OPENCV_FISHEYE",
 }
-_SHAPE_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
@@ -93,10 +99,12 @@ def _with_suffix(path: Path) -> Path:
 
 def _photo(name: str, picture: Path, values: Mapping[str, Any], folder: Path, where: str) -> Photo:
     pose = checked_pose(_required(values, "transform_matrix", where), where)
-    lens = _lens(values, picture_size(picture), picture, where)
+    size = picture_size(picture)
+    lens = _lens(values, size, picture, where)
     mask = folder / str(values["mask_path"]) if values.get("mask_path") else mask_beside(picture)
     if mask is not None and not mask.is_file():
         raise InputError(f"{where}: the mask {mask} is absent", "put it there or remove its mask_path")
+    check_mask(mask, size)
     return Photo(name, picture, lens, pose, mask)
 
 
@@ -106,10 +114,10 @@ def _lens(values: Mapping[str, Any], size: tuple[int, int], picture: Path, where
         raise InputError(f"{where}: the camera model {values['camera_model']!r} is not supported",
                          f"use one of {', '.join(sorted(_MODELS))}")
     width, height = (_number(values, key, where, default) for key, default in zip("wh", size, strict=True))
-    scale_x, scale_y = size[0] / width, size[1] / height
-    if abs(scale_x / scale_y - 1) > _SHAPE_TOLERANCE:
+    if min(width, height) <= 0 or not same_shape((width, height), size):
         raise InputError(f"{picture.name}: is {size[0]}x{size[1]}, but {where} says {width:g}x{height:g}",
                          "give the images that the file was made for")
+    scale_x, scale_y = size[0] / width, size[1] / height
     fx, fy = _focal_lengths(values, width, height, where)
     cx, cy = _number(values, "cx", where, width / 2), _number(values, "cy", where, height / 2)
     keys = ("k1", "k2", "k3", "k4") if model == "OPENCV_FISHEYE" else ("k1", "k2", "p1", "p2")

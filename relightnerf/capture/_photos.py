@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from relightnerf.capture._names import evenly_chosen, natural_key, view_names
-from relightnerf.capture._pictures import enable_heif, mask_beside, picture_size, pictures_in
+from relightnerf.capture._pictures import check_mask, enable_heif, mask_beside, picture_size, pictures_in
 from relightnerf.capture._sfm import FEWEST_PHOTOS, Unposed, pose_photos
 from relightnerf.capture._types import Capture, SourceOptions
 from relightnerf.errors import InputError
@@ -17,6 +17,7 @@ _EXIF_IFD = 0x8769
 _FOCAL_LENGTH = 0x920A
 _FOCAL_LENGTH_35MM = 0xA405
 _PIXEL_WIDTH = 0xA002
+_PIXEL_HEIGHT = 0xA003
 _PLANE_RESOLUTION = 0xA20E
 _PLANE_UNIT = 0xA210
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
@@ -66,6 +67,8 @@ def open_photos(path: Path, options: SourceOptions) -> PhotosSource | None:
         Unposed(name, picture, mask_beside(picture), *size, focal_prior(picture, size))
         for name, picture, size in zip(view_names(pictures), pictures, sizes, strict=True)
     ]
+    for photo in photos:
+        check_mask(photo.mask, (photo.width, photo.height))
     return PhotosSource(tuple(photos), options.quick)
 
 
@@ -83,7 +86,8 @@ def focal_prior(picture: Path, size: tuple[int, int]) -> float | None:
     width, unit = _positive(tags.get(_PIXEL_WIDTH)), _MM_PER_UNIT.get(tags.get(_PLANE_UNIT, 2))
     if focal is None or resolution is None or width is None or unit is None:
         return None
-    return focal * resolution / unit * max(size) / max(width, _positive(tags.get(_PIXEL_WIDTH + 1)) or 0.0)
+    height = _positive(tags.get(_PIXEL_HEIGHT)) or 0.0
+    return focal * resolution / unit * max(size) / max(width, height)
 
 
 def _check_sizes(folder: Path, pictures: list[Path], sizes: list[tuple[int, int]]) -> None:

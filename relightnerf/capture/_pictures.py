@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from relightnerf.errors import InputError
 
@@ -14,6 +14,7 @@ _HEIF_SUFFIXES = (".heic", ".heif")
 _EXIF_ORIENTATION = 0x0112
 _EXIF_SIDEWAYS = (5, 6, 7, 8)
 _MIDDLE_GRAY = 128
+_SHAPE_TOLERANCE = 0.02
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -31,7 +32,7 @@ def enable_heif(paths: Sequence[Path]) -> None:
     if heif is None:
         return
     try:
-        import pillow_heif  # noqa: PLC0415 (optional)
+        import pillow_heif
     except ImportError:
         raise InputError(f"{heif}: HEIC pictures need the package pillow-heif",
                          "install pillow-heif, or convert the photos to JPEG") from None
@@ -64,10 +65,29 @@ def mask_beside(picture: Path) -> Path | None:
     return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
 
 
-def opaque_pixels(path: Path) -> Bool[np.ndarray, "height width"] | None:
+def check_mask(mask: Path | None, size: tuple[int, int]) -> None:
+    """Check that a mask, if there is one, has the shape of its photo of ``size``, up to 2 %.
+
+    Raises:
+        InputError: it has not, or cannot be read.
+    """
+    if mask is None:
+        return
+    width, height = picture_size(mask)
+    if not same_shape((width, height), size):
+        raise InputError(f"{mask}: is {width}x{height}, its photo {size[0]}x{size[1]}", "replace or remove the mask")
+
+
+def same_shape(size: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Say whether two sizes (width, height) have the same ratio of their sides, up to 2 %."""
+    return abs(size[0] * other[1] / (size[1] * other[0]) - 1) <= _SHAPE_TOLERANCE
+
+
+def opaque_pixels(path: Path, upright: bool = False) -> Bool[np.ndarray, "height width"] | None:
     """Return where a picture with an alpha channel is opaque; None when there is none or it is opaque everywhere."""
     with Image.open(path) as image:
         if "A" not in image.getbands() and "transparency" not in image.info:
             return None
-        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+        turned = ImageOps.exif_transpose(image) if upright else image
+        alpha = np.asarray(turned.convert("RGBA"))[..., 3]
     return None if alpha.min() >= _MIDDLE_GRAY else alpha >= _MIDDLE_GRAY

@@ -17,7 +17,7 @@ def read_points(path: Path) -> Points:
     Raises:
         InputError: the file holds no points.
     """
-    import open3d  # noqa: PLC0415 (heavy)
+    import open3d
 
     with open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error):
         cloud = open3d.io.read_point_cloud(path, remove_nan_points=True, remove_infinite_points=True)

@@ -8,14 +8,13 @@ from jaxtyping import Bool, Float, UInt8
 
 from relightnerf.cameras import Cameras, save_cameras
 from relightnerf.capture._lenses import pinhole_intrinsics, undistorted
-from relightnerf.capture._pictures import enable_heif, opaque_pixels
+from relightnerf.capture._pictures import enable_heif, opaque_pixels, same_shape
 from relightnerf.capture._points import write_points
 from relightnerf.capture._types import Capture, Photo
 from relightnerf.errors import InputError
 from relightnerf.images import read_image, write_image
 from relightnerf.progress import track
 
-_SHAPE_TOLERANCE = 0.02
 _HALF = 128
 POINTS = "sparse_pc.ply"
 
@@ -42,7 +41,7 @@ def check_shapes(sizes: list[tuple[Path, int, int]]) -> None:
         InputError: they differ; the line names one of each shape.
     """
     _, width, height = sizes[0]
-    others = {(w, h): path for path, w, h in reversed(sizes) if abs(w * height / (h * width) - 1) > _SHAPE_TOLERANCE}
+    others = {(w, h): path for path, w, h in reversed(sizes) if not same_shape((w, h), (width, height))}
     if others:
         listed = ", ".join(f"{path.name} {w}x{h}" for (w, h), path in others.items())
         listed = f"{sizes[0][0].name} {width}x{height}, {listed}"
@@ -85,11 +84,9 @@ def _write_photo(photo: Photo, folder: Path, size: tuple[int, int]) -> None:
 
 def _mask(photo: Photo) -> UInt8[np.ndarray, "height width"] | None:
     """Return 255 where a photo's mask or its alpha channel lets it be used; None when neither says anything."""
-    used: Bool[np.ndarray, "height width"] | None = opaque_pixels(photo.path)
+    used: Bool[np.ndarray, "height width"] | None = opaque_pixels(photo.path, photo.upright)
     if photo.mask is not None:
         mask = read_image(photo.mask, photo.upright).max(axis=-1)
-        if abs(mask.shape[1] * photo.lens.height / (mask.shape[0] * photo.lens.width) - 1) > _SHAPE_TOLERANCE:
-            raise InputError(f"{photo.mask}: has another shape than its photo {photo.path.name}", "replace the mask")
         used = _resized(mask, (photo.lens.width, photo.lens.height)) >= _HALF
     return None if used is None else np.where(used, 255, 0).astype(np.uint8)
 

@@ -94,7 +94,7 @@ def pose_photos(photos: Sequence[Unposed], workspace: Path, quick: bool, ordered
     Raises:
         InputError: fewer than three of the photos fit together.
     """
-    import pycolmap  # noqa: PLC0415 (heavy)
+    import pycolmap
 
     pycolmap.logging.minloglevel = 3
     effort = QUICK if quick else FULL
@@ -123,7 +123,7 @@ def _copy_name(photo: Unposed) -> str:
 
 def _copy_photos(photos: Sequence[Unposed], workspace: Path, effort: Effort) -> tuple[int, int]:
     """Write upright copies of the photos and their masks at working size; returns that size."""
-    import cv2  # noqa: PLC0415 (heavy)
+    import cv2
 
     scale = min(1.0, effort.max_size / max(photos[0].width, photos[0].height))
     size = round(photos[0].width * scale), round(photos[0].height * scale)
@@ -142,7 +142,7 @@ def _copy_photos(photos: Sequence[Unposed], workspace: Path, effort: Effort) -> 
 
 def _import_photos(photos: Sequence[Unposed], size: tuple[int, int], workspace: Path, database: Path) -> None:
     """Make the database with one camera for each focal length; it appears whole."""
-    import pycolmap  # noqa: PLC0415 (heavy)
+    import pycolmap
 
     if database.is_file():
         return
@@ -170,7 +170,7 @@ def _lens_params(model: str, focal: float, size: tuple[int, int]) -> str:
 def _extract_features(
     photos: Sequence[Unposed], workspace: Path, database: Path, effort: Effort, size: tuple[int, int]
 ) -> None:
-    import pycolmap  # noqa: PLC0415 (heavy)
+    import pycolmap
 
     with pycolmap.Database.open(database) as opened:
         ids = {image.name: image.image_id for image in opened.read_all_images()}
@@ -191,7 +191,7 @@ def _extract_features(
 
 
 def _match(photos: Sequence[Unposed], workspace: Path, database: Path, effort: Effort, ordered: bool) -> None:
-    import pycolmap  # noqa: PLC0415 (heavy)
+    import pycolmap
 
     with pycolmap.Database.open(database) as opened:
         ids = {image.name: image.image_id for image in opened.read_all_images()}
@@ -235,7 +235,7 @@ def _map(photos: Sequence[Unposed], workspace: Path, database: Path, model: Path
 
 
 def _models(count: int, workspace: Path, database: Path, bold: bool) -> list["pycolmap.Reconstruction"]:
-    import pycolmap  # noqa: PLC0415 (heavy)
+    import pycolmap
 
     folder = workspace / "models"
     shutil.rmtree(folder, ignore_errors=True)

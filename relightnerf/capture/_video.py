@@ -96,7 +96,7 @@ def _write_windows(path: Path, paths: list[Path]) -> None:
 
 
 def _sharpness(frame: UInt8[np.ndarray, "height width 3"]) -> float:
-    import cv2  # noqa: PLC0415 (heavy)
+    import cv2
 
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     scale = min(1.0, _SHARPNESS_WIDTH / gray.shape[1])
@@ -105,7 +105,7 @@ def _sharpness(frame: UInt8[np.ndarray, "height width 3"]) -> float:
 
 
 def _count_frames(path: Path) -> int:
-    import av  # noqa: PLC0415 (heavy)
+    import av
 
     try:
         with av.open(str(path)) as container:
@@ -116,7 +116,7 @@ def _count_frames(path: Path) -> int:
 
 def _decoded(path: Path) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """Yield the frames of a video as 8-bit sRGB, turned as its metadata says; a broken end is left out."""
-    import av  # noqa: PLC0415 (heavy)
+    import av
 
     index = 0
     try:

@@ -39,8 +39,8 @@ class Prepare:
         Raises:
             InputError: the capture cannot be used, or the scene folder not be written.
         """
-        from relightnerf.capture import SourceOptions, open_capture  # noqa: PLC0415 (heavy)
-        from relightnerf.stage import Stage  # noqa: PLC0415 (heavy)
+        from relightnerf.capture import SourceOptions, open_capture
+        from relightnerf.stage import Stage
 
         self._check()
         source = open_capture(self.capture, SourceOptions(self.max_views, quick=self.preset == "quick"))
@@ -68,7 +68,7 @@ class Prepare:
                              "move the capture out of the scene folder, or choose another --scene")
 
     def _check_scene_format(self) -> None:
-        from relightnerf.scene import Scene  # noqa: PLC0415 (heavy)
+        from relightnerf.scene import Scene
 
         Scene.load(self.scene)
 
@@ -76,7 +76,7 @@ class Prepare:
         return _MAX_SIZE[self.preset] if self.max_size is None else self.max_size
 
     def _work(self, source: "Source") -> None:
-        from relightnerf.capture import prepared_cameras, write_prepared  # noqa: PLC0415 (heavy)
+        from relightnerf.capture import prepared_cameras, write_prepared
 
         folder, workspace = self.scene / "capture", self.scene / "capture" / _WORKSPACE
         done = self.scene / "scene.json"
@@ -89,9 +89,9 @@ class Prepare:
         shutil.rmtree(workspace, ignore_errors=True)
 
     def _write_scene(self) -> None:
-        from relightnerf.cameras import load_cameras  # noqa: PLC0415 (heavy)
-        from relightnerf.capture import estimate_up  # noqa: PLC0415 (heavy)
-        from relightnerf.scene import Scene  # noqa: PLC0415 (heavy)
+        from relightnerf.cameras import load_cameras
+        from relightnerf.capture import estimate_up
+        from relightnerf.scene import Scene
 
         cameras = load_cameras(self.scene / "capture" / "transforms.json")
         x, y, z = map(float, estimate_up(cameras.camera_to_world))

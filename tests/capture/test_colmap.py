@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from relightnerf.capture import SourceOptions, open_capture
 from relightnerf.errors import InputError
@@ -61,6 +62,13 @@ def test_absent_photos(tmp_path: Path, write_model: Callable[..., Path]) -> None
     root = write_model(tmp_path, "PINHOLE", OPENCV[:4])
     (root / "images" / "photo_2.png").unlink()
     with pytest.raises(InputError, match=r"1 of the 4 photos .* absent, the first is photo_2.png"):
+        open_capture(root, SourceOptions())
+
+
+def test_photos_of_another_shape(tmp_path: Path, write_model: Callable[..., Path]) -> None:
+    root = write_model(tmp_path, "PINHOLE", OPENCV[:4])
+    Image.new("RGB", (120, 160)).save(root / "images" / "photo_1.png")
+    with pytest.raises(InputError, match=r"photo_1.png: is 120x160, but its COLMAP camera is 160x120"):
         open_capture(root, SourceOptions())
 
 

@@ -49,6 +49,12 @@ def test_photos_below_images_and_their_masks(tmp_path: Path) -> None:
     assert source.files[3] == tmp_path / "masks" / "b.png.png"
 
 
+def test_a_mask_of_another_shape(folder: Path) -> None:
+    _save(folder / "masks" / "IMG_2.png", (12, 16))
+    with pytest.raises(InputError, match=r"IMG_2.png: is 12x16, its photo 16x12"):
+        open_capture(folder, SourceOptions())
+
+
 def test_focal_length_of_a_35_mm_equivalent(tmp_path: Path) -> None:
     path = _save(tmp_path / "a.jpg", (400, 300), equivalent=26)
     assert focal_prior(path, (400, 300)) == pytest.approx(26 / 43.27 * 500)
