@@ -51,16 +51,16 @@ def _matched(values: np.ndarray, counted: np.ndarray, target: np.ndarray) -> np.
 
 
 def _lab(srgb: np.ndarray) -> np.ndarray:
-    import torch  # noqa: PLC0415 (heavy)
-    from kornia.color import rgb_to_lab  # noqa: PLC0415 (heavy)
+    import torch
+    from kornia.color import rgb_to_lab
 
     planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(srgb, -1, 1), dtype=np.float32))
     return np.moveaxis(rgb_to_lab(planes).numpy(), 1, -1).astype(np.float64)
 
 
 def _srgb(lab: np.ndarray) -> np.ndarray:
-    import torch  # noqa: PLC0415 (heavy)
-    from kornia.color import lab_to_rgb  # noqa: PLC0415 (heavy)
+    import torch
+    from kornia.color import lab_to_rgb
 
     planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(lab, -1, 1), dtype=np.float32))
     return np.moveaxis(lab_to_rgb(planes).numpy(), 1, -1)

@@ -17,8 +17,8 @@ _FAR_OVER_MEDIAN = 2.2
 _PIXELS_A_VOXEL = 1.5
 _FINEST_PART = 300.0
 _TRUNCATION_VOXELS = 4.0
-_BLOCK = 16
-_BLOCKS = 20000
+_BLOCK = 8
+_BLOCKS = 5000
 _SEEN_BY = 2
 _LEAST_COMPONENT = 0.01
 _SMOOTHING_STEPS = 6
@@ -137,8 +137,8 @@ def _integrate(
     depth_image = o3d.t.geometry.Image(o3d.core.Tensor(usable[..., None]))
     colour = o3d.t.geometry.Image(o3d.core.Tensor(image.astype(np.float32) / np.float32(255.0)))
     fx, fy, cx, cy = camera.intrinsics
-    # Open3D puts pixel centres on whole numbers and looks along +z with y down
-    intrinsic = o3d.core.Tensor(np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1]], np.float64))
+    # the grid cuts picture coordinates off to whole pixels, so pixel i is [i, i + 1); it looks along +z with y down
+    intrinsic = o3d.core.Tensor(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64))
     extrinsic = o3d.core.Tensor(np.diag([1.0, -1.0, -1.0, 1.0]) @ np.linalg.inv(camera.camera_to_world))
     blocks = grid.compute_unique_block_coordinates(
         depth_image, intrinsic, extrinsic, 1.0, far, _TRUNCATION_VOXELS)

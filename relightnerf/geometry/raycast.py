@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _GOLDEN = 0.6180339887498949
 _RAYS_AT_ONCE = 1 << 20
 _BIAS_EDGES = 0.75
-_LEAST_BIAS = 1e-4
+_LEAST_BIAS, _MOST_BIAS = 1e-4, 2e-3
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class RayScene:
         self._scene.add_triangles(vertices.astype(np.float32), faces.astype(np.uint32))
         edge = np.linalg.norm(vertices[faces[:, 0]] - vertices[faces[:, 1]], axis=-1)
         extent = float(np.linalg.norm(vertices.max(0) - vertices.min(0)))
-        self.bias = max(min(_BIAS_EDGES * float(np.median(edge)), 1e-2 * extent), _LEAST_BIAS * extent)
+        self.bias = max(min(_BIAS_EDGES * float(np.median(edge)), _MOST_BIAS * extent), _LEAST_BIAS * extent)
 
     @classmethod
     def load(cls, path: Path) -> "RayScene":
@@ -82,7 +82,8 @@ class RayScene:
         origins = np.broadcast_to(camera.position, rays.shape)
         hits = self._scene.cast_rays(_tensor(np.concatenate([origins, rays], axis=-1)))
         depth, known = hits["t_hit"].numpy(), np.isfinite(hits["t_hit"].numpy())
-        normal_world = self._interpolated_normals(hits["primitive_ids"].numpy()[known], hits["primitive_uvs"].numpy()[known])
+        faces, uv = (hits[key].numpy()[known] for key in ("primitive_ids", "primitive_uvs"))
+        normal_world = self._interpolated_normals(faces, uv)
         normal = np.zeros((*depth.shape, 3), np.float32)
         normal[known] = normal_world @ rotation
         away = np.sum(normal * camera.rays_camera(), axis=-1) > 0

@@ -30,8 +30,8 @@ class Match:
         Raises:
             InputError: the scene has no complete set of relit pictures.
         """
-        from relightnerf.scene import Scene  # noqa: PLC0415 (heavy)
-        from relightnerf.stage import Stage  # noqa: PLC0415 (heavy)
+        from relightnerf.scene import Scene
+        from relightnerf.stage import Stage
 
         scene = Scene.load(self.scene)
         relit = scene.relit(Path(self.relighter).name)
@@ -43,8 +43,8 @@ class Match:
         stage.run(lambda: self._work(scene, relit, names, lights), self.force)
 
     def _work(self, scene: "Scene", relit: Path, names: tuple[str, ...], lights: "LightSet") -> None:
-        from relightnerf.lights import save_lights  # noqa: PLC0415 (heavy)
-        from relightnerf.progress import track  # noqa: PLC0415 (heavy)
+        from relightnerf.lights import save_lights
+        from relightnerf.progress import track
 
         for name in track(names, "matching"):
             if not all((scene.matched / f"{name}__{light}.png").is_file() for light in lights.names):
@@ -52,11 +52,11 @@ class Match:
         save_lights(scene.matched / "lights.json", lights)
 
     def _match_view(self, scene: "Scene", relit: Path, name: str, lights: "LightSet") -> None:
-        import numpy as np  # noqa: PLC0415 (heavy)
+        import numpy as np
 
-        from relightnerf.color import to_float, to_uint8  # noqa: PLC0415 (heavy)
-        from relightnerf.images import read_image, write_image  # noqa: PLC0415 (heavy)
-        from relightnerf.matching import match_images  # noqa: PLC0415 (heavy)
+        from relightnerf.color import to_float, to_uint8
+        from relightnerf.images import read_image, write_image
+        from relightnerf.matching import match_images
 
         photo = to_float(read_image(scene.image_path(name)))
         mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
@@ -71,7 +71,7 @@ class Match:
 
 
 def _lights(relit: Path, relighter: str) -> "LightSet":
-    from relightnerf.lights import load_lights  # noqa: PLC0415 (heavy)
+    from relightnerf.lights import load_lights
 
     path = relit / "lights.json"
     if not path.is_file():

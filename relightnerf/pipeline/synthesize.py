@@ -36,13 +36,13 @@ class Synthesize:
         Raises:
             InputError: a flag or file cannot be used, or the geometry is missing.
         """
-        from relightnerf.devices import resolve_device  # noqa: PLC0415 (heavy)
-        from relightnerf.geometry.raycast import RayScene  # noqa: PLC0415 (heavy)
-        from relightnerf.geometry.views import SceneViews  # noqa: PLC0415 (heavy)
-        from relightnerf.lights import load_lights, reference_lights  # noqa: PLC0415 (heavy)
-        from relightnerf.relighters import load_relighter  # noqa: PLC0415 (heavy)
-        from relightnerf.scene import Scene  # noqa: PLC0415 (heavy)
-        from relightnerf.stage import Stage  # noqa: PLC0415 (heavy)
+        from relightnerf.devices import resolve_device
+        from relightnerf.geometry.raycast import RayScene
+        from relightnerf.geometry.views import SceneViews
+        from relightnerf.lights import load_lights, reference_lights
+        from relightnerf.relighters import load_relighter
+        from relightnerf.scene import Scene
+        from relightnerf.stage import Stage
 
         resolve_device(self.device)
         relighter = load_relighter(self.relighter)
@@ -71,8 +71,8 @@ def _inputs(scene: "Scene", views: "SceneViews") -> list[Path]:
 def _work(
     folder: Path, relighter: "Relighter", views: "SceneViews", rays: "RayScene", lights: "LightSet"
 ) -> None:
-    from relightnerf.lights import save_lights  # noqa: PLC0415 (heavy)
-    from relightnerf.progress import track  # noqa: PLC0415 (heavy)
+    from relightnerf.lights import save_lights
+    from relightnerf.progress import track
 
     names = views.cameras.names
     missing = [i for i, name in enumerate(names) if not all(p.is_file() for p in _outputs(folder, name, lights))]
@@ -88,9 +88,9 @@ def _outputs(folder: Path, view: str, lights: "LightSet") -> list[Path]:
 
 
 def _relight_view(folder: Path, relighter: "Relighter", view: "View", rays: "RayScene", lights: "LightSet") -> None:
-    from relightnerf.color import to_uint8  # noqa: PLC0415 (heavy)
-    from relightnerf.images import write_image  # noqa: PLC0415 (heavy)
-    from relightnerf.sheets import contact_sheet  # noqa: PLC0415 (heavy)
+    from relightnerf.color import to_uint8
+    from relightnerf.images import write_image
+    from relightnerf.sheets import contact_sheet
 
     directions = lights.directions_world(view.camera.camera_to_world)
     relit = to_uint8(relighter.relight(view, rays, directions))

@@ -40,7 +40,7 @@ class Relighter(Protocol):
 
 
 def _shading() -> Relighter:
-    from relightnerf.relighters.shading import ShadingRelighter  # noqa: PLC0415 (heavy)
+    from relightnerf.relighters.shading import ShadingRelighter
 
     return ShadingRelighter()
 
