@@ -133,9 +133,7 @@ def sensor(camera: Camera) -> Any:
     size = {"width": camera.width, "height": camera.height}
     flipped = mi.ScalarTransform4f(camera.pose @ np.diag([-1.0, 1.0, -1.0, 1.0]))
     film = {"type": "hdrfilm", **size, "rfilter": {"type": "box"}}
-    return mi.load_dict(
-        {"type": "perspective", "fov": FOV_X_DEG, "to_world": flipped, "film": film}
-    )
+    return mi.load_dict({"type": "perspective", "fov": FOV_X_DEG, "to_world": flipped, "film": film})
 
 
 def denoised(colour: Float32, features: Float32) -> Float32:

@@ -17,10 +17,7 @@ ARRANGEMENT_RADIUS = 1.05
 SRGB_KNEE = 0.04045
 MIN_CONTRAST = 0.35
 MIN_GAP = 0.03
-PALETTE = (
-    "#b5482f #d9a441 #2f6f73 #e6dcc3 #3d4f8a #7d9b53 "
-    "#8c5a7a #c9764b #5b8fb0 #d8c7a0 #a33b45 #4b6b4f"
-).split()
+PALETTE = ("#b5482f #d9a441 #2f6f73 #e6dcc3 #3d4f8a #7d9b53 #8c5a7a #c9764b #5b8fb0 #d8c7a0 #a33b45 #4b6b4f").split()
 
 
 @dataclass(frozen=True)
@@ -72,9 +69,7 @@ def marble(mesh: Mesh, rng: Rng) -> Array:
     """Light stone with coloured veins."""
     vein, _ = two_colours(rng)
     flow = 7.0 * mesh.vertices @ rng.normal(size=3) + 3.5 * noise3(mesh.vertices, rng, 3.0)
-    stone = mix(
-        np.array([0.72, 0.69, 0.62]), np.array([0.5, 0.48, 0.45]), noise3(mesh.vertices, rng, 8.0)
-    )
+    stone = mix(np.array([0.72, 0.69, 0.62]), np.array([0.5, 0.48, 0.45]), noise3(mesh.vertices, rng, 8.0))
     return stone + (vein - stone) * np.exp(-8.0 * np.sin(flow) ** 2)[:, None]
 
 
@@ -109,17 +104,13 @@ def bowl(rng: Rng) -> Mesh:
 def cone(rng: Rng) -> Mesh:
     """Cone with a round tip, about 0.65 tall."""
     r, h = rng.uniform(0.2, 0.26), rng.uniform(0.55, 0.75)
-    return shapes.revolved(
-        [(r, 0.0), (r, 0.03)], [(r, 0.03), (0.03, h - 0.04), (0.018, h - 0.01), (0.0, h)]
-    )
+    return shapes.revolved([(r, 0.0), (r, 0.03)], [(r, 0.03), (0.03, h - 0.04), (0.018, h - 0.01), (0.0, h)])
 
 
 def drum(rng: Rng) -> Mesh:
     """Cylinder with a bevelled rim, 0.35-0.6 tall."""
     r, h = rng.uniform(0.15, 0.22), rng.uniform(0.35, 0.6)
-    return shapes.revolved(
-        [(r, 0.0), (r, h - 0.02)], [(r, h - 0.02), (r - 0.02, h)], [(r - 0.02, h), (0.0, h)]
-    )
+    return shapes.revolved([(r, 0.0), (r, h - 0.02)], [(r, h - 0.02), (r - 0.02, h)], [(r - 0.02, h), (0.0, h)])
 
 
 def bricks(rng: Rng) -> Mesh:
@@ -127,9 +118,7 @@ def bricks(rng: Rng) -> Mesh:
     layers = []
     for layer in range(4):
         for side in (-0.092, 0.092):
-            brick = shapes.moved(
-                shapes.rounded_box((0.36, 0.17, 0.12), 0.012), (0.0, side, 0.121 * layer)
-            )
+            brick = shapes.moved(shapes.rounded_box((0.36, 0.17, 0.12), 0.012), (0.0, side, 0.121 * layer))
             layers.append(shapes.moved(brick, (0.0, 0.0, 0.0), 90.0 * layer + rng.uniform(-5, 5)))
     return shapes.join(*layers)
 
@@ -138,25 +127,19 @@ def gate(rng: Rng) -> Mesh:
     """Two posts and a lintel, one wide and about 0.7 tall."""
     post, h = rng.uniform(0.12, 0.15), rng.uniform(0.45, 0.6)
     posts = [shapes.moved(shapes.rounded_box((post, 0.16, h)), (x, 0.0, 0.0)) for x in (-0.2, 0.2)]
-    return shapes.join(
-        *posts, shapes.moved(shapes.rounded_box((0.64, 0.19, 0.12)), (0.0, 0.0, h), 4.0)
-    )
+    return shapes.join(*posts, shapes.moved(shapes.rounded_box((0.64, 0.19, 0.12)), (0.0, 0.0, h), 4.0))
 
 
 def stairs(rng: Rng) -> Mesh:
     """Three steps, about 0.4 tall."""
     rise = rng.uniform(0.12, 0.15)
     blocks = [shapes.rounded_box((0.15, 0.42, rise * (step + 1)), 0.01) for step in range(3)]
-    return shapes.standing(
-        shapes.join(*(shapes.moved(b, (0.151 * i, 0, 0)) for i, b in enumerate(blocks)))
-    )
+    return shapes.standing(shapes.join(*(shapes.moved(b, (0.151 * i, 0, 0)) for i, b in enumerate(blocks))))
 
 
 def brick_tones(mesh: Mesh, rng: Rng) -> Array:
     """Mottled blocks, each part of the mesh (8 equal bricks) in its own tone."""
-    tones = np.array(
-        [linear_from_hex(c) for c in ("#b9583c", "#a34a38", "#c97a55", "#8f4a40", "#d3a06f")]
-    )
+    tones = np.array([linear_from_hex(c) for c in ("#b9583c", "#a34a38", "#c97a55", "#8f4a40", "#d3a06f")])
     owner = np.arange(len(mesh.vertices)) * 8 // len(mesh.vertices)
     mottle = np.clip(1.0 + 0.4 * noise3(mesh.vertices, rng, 14.0), 0.4, 1.5)
     return tones[rng.integers(0, 5, 8)][owner] * mottle[:, None]
@@ -197,10 +180,7 @@ def build_items(seed: int) -> list[Item]:
         meshes.append(shapes.standing(shape(rng)))
         albedos.append(np.clip(paints[rng.integers(len(paints))](meshes[-1], rng), 0.03, 0.85))
     spots = scatter([np.linalg.norm(mesh.vertices[:, :2], axis=1).max() for mesh in meshes], rng)
-    turned = [
-        shapes.moved(mesh, (x, y, 0.0), rng.uniform(0, 360))
-        for mesh, (x, y) in zip(meshes, spots, strict=True)
-    ]
+    turned = [shapes.moved(mesh, (x, y, 0.0), rng.uniform(0, 360)) for mesh, (x, y) in zip(meshes, spots, strict=True)]
     rows = zip(chosen, turned, albedos, strict=True)
     return [Item(name, mesh, albedo, name in shiny) for name, mesh, albedo in rows]
 
@@ -214,9 +194,7 @@ def scatter(radii: list[float], rng: Rng) -> Array:
             reach = (spread - radius) * (0.55 + 0.45 * index / len(radii))
             trials = rng.uniform(-reach, reach, (200, 2))
             trials = trials[np.linalg.norm(trials, axis=1) <= reach]
-            gaps = (
-                np.linalg.norm(trials[:, None] - spots, axis=2) - np.array(radii[:index]) - radius
-            )
+            gaps = np.linalg.norm(trials[:, None] - spots, axis=2) - np.array(radii[:index]) - radius
             free = trials[(gaps > MIN_GAP).all(axis=1)]
             if not len(free):
                 break
@@ -250,18 +228,14 @@ def planks(rng: Rng, size: int) -> NDArray[np.uint8]:
     board = (row * 37 + np.floor(along / 2.1).astype(int) * 101) % 509
     tone = rng.uniform(-1, 1, 509).astype(np.float32)[board]
     hue = rng.uniform(-1, 1, 509).astype(np.float32)[board]
-    grain = noise2(size, (700, 24), rng, 3) + 0.6 * np.sin(
-        60 * y + 9 * noise2(size, (90, 12), rng, 3)
-    )
+    grain = noise2(size, (700, 24), rng, 3) + 0.6 * np.sin(60 * y + 9 * noise2(size, (90, 12), rng, 3))
     value = 0.70 + 0.08 * tone + 0.06 * grain + 0.05 * noise2(size, (60, 60), rng)
     edge = np.minimum(
         np.minimum(y % 0.34, 0.34 - y % 0.34) / 0.010,
         np.minimum(along % 2.1, 2.1 - along % 2.1) / 0.010,
     )
     value *= 0.45 + 0.55 * np.clip(edge, 0, 1)
-    rgb = value[..., None] * (
-        np.float32([1.10, 0.92, 0.72]) + hue[..., None] * np.float32([0.03, 0, -0.05])
-    )
+    rgb = value[..., None] * (np.float32([1.10, 0.92, 0.72]) + hue[..., None] * np.float32([0.03, 0, -0.05]))
     return (np.clip(rgb, 0.02, 0.95) * 255).astype(np.uint8)
 
 
@@ -272,18 +246,10 @@ def tiles(rng: Rng, size: int) -> NDArray[np.uint8]:
     column, row = np.floor(x / 0.42).astype(int), np.floor(y / 0.42).astype(int)
     tile = (column * 131 + row * 277 + column * row * 17) % 1021
     stones = np.float32([[0.63, 0.60, 0.55], [0.52, 0.53, 0.54], [0.66, 0.55, 0.45]])
-    rgb = (
-        stones[rng.integers(0, 3, 1021)[tile]]
-        * rng.uniform(0.85, 1.12, 1021).astype(np.float32)[tile][..., None]
-    )
+    rgb = stones[rng.integers(0, 3, 1021)[tile]] * rng.uniform(0.85, 1.12, 1021).astype(np.float32)[tile][..., None]
     spots = noise2(size, (220, 220), rng, 4)
-    veins = np.exp(
-        -40 * (noise2(size, (130, 130), rng, 3) + 0.2 * rng.uniform(-1, 1, 1021)[tile]) ** 2
-    )
+    veins = np.exp(-40 * (noise2(size, (130, 130), rng, 3) + 0.2 * rng.uniform(-1, 1, 1021)[tile]) ** 2)
     rgb *= (1.0 + 0.2 * spots + 0.16 * veins)[..., None].astype(np.float32)
-    edge = (
-        np.minimum(np.minimum(x % 0.42, 0.42 - x % 0.42), np.minimum(y % 0.42, 0.42 - y % 0.42))
-        / 0.014
-    )
+    edge = np.minimum(np.minimum(x % 0.42, 0.42 - x % 0.42), np.minimum(y % 0.42, 0.42 - y % 0.42)) / 0.014
     grout = np.clip(edge - 0.3, 0, 1)[..., None].astype(np.float32)
     return (np.clip(grout * rgb + (1 - grout) * 0.33, 0.02, 0.95) * 255).astype(np.uint8)

@@ -33,9 +33,7 @@ def from_faces(vertices: Array, faces: NDArray[np.int64]) -> Mesh:
     for corner in range(3):
         np.add.at(sums, weld.ravel()[faces[:, corner]], face_normals)
     normals = sums[weld.ravel()]
-    return Mesh(
-        vertices, normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12), faces
-    )
+    return Mesh(vertices, normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-12), faces)
 
 
 def from_grids(*grids: Array) -> Mesh:
@@ -64,9 +62,7 @@ def moved(mesh: Mesh, offset: tuple[float, float, float], turn_deg: float = 0.0)
     """Mesh turned about z by `turn_deg`, then shifted by `offset`."""
     c, s = np.cos(np.deg2rad(turn_deg)), np.sin(np.deg2rad(turn_deg))
     rotation = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    return Mesh(
-        mesh.vertices @ rotation.T + np.array(offset), mesh.normals @ rotation.T, mesh.faces
-    )
+    return Mesh(mesh.vertices @ rotation.T + np.array(offset), mesh.normals @ rotation.T, mesh.faces)
 
 
 def standing(mesh: Mesh) -> Mesh:
@@ -147,12 +143,8 @@ def torus_knot(p: int, q: int, radius: float, tube: float) -> Mesh:
 
 def pebble(rng: np.random.Generator, radius: float, roughness: float) -> Mesh:
     """Sphere displaced by smooth noise, slightly taller than wide."""
-    polar, angle = np.meshgrid(
-        np.linspace(np.pi, 0.0, 160), np.linspace(0, 2 * np.pi, 240), indexing="ij"
-    )
-    unit = np.stack(
-        [np.sin(polar) * np.cos(angle), np.sin(polar) * np.sin(angle), np.cos(polar)], -1
-    )
+    polar, angle = np.meshgrid(np.linspace(np.pi, 0.0, 160), np.linspace(0, 2 * np.pi, 240), indexing="ij")
+    unit = np.stack([np.sin(polar) * np.cos(angle), np.sin(polar) * np.sin(angle), np.cos(polar)], -1)
     bumps = noise3(unit.reshape(-1, 3), rng, 1.3, 2).reshape(polar.shape)
     return standing(from_grids(radius * (1.0 + roughness * bumps[..., None]) * unit * [1, 1, 1.15]))
 
@@ -164,9 +156,7 @@ def metaballs(rng: np.random.Generator, radius: float, balls: int = 7) -> Mesh:
     field = np.zeros_like(x)
     for height in np.linspace(-0.9, 0.9, balls):
         cx, cy = rng.uniform(-0.38, 0.38, 2)
-        field += rng.uniform(0.06, 0.13) / (
-            (x - cx) ** 2 + (y - cy) ** 2 + (z - height) ** 2 + 0.02
-        )
+        field += rng.uniform(0.06, 0.13) / ((x - cx) ** 2 + (y - cy) ** 2 + (z - height) ** 2 + 0.02)
     vertices, faces, _, _ = marching_cubes(field, 1.0)
     scaled = radius * (vertices / 71 * 3.2 - 1.6)
     return standing(from_faces(scaled, faces[:, ::-1].astype(np.int64)))

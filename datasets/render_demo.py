@@ -119,8 +119,7 @@ def save_transforms(path: Path, cameras: list[Camera], folder: str) -> None:
     size = {"cx": one.width / 2, "cy": one.height / 2, "w": one.width, "h": one.height}
     undistorted = {"k1": 0.0, "k2": 0.0, "p1": 0.0, "p2": 0.0}
     frames = [
-        {"file_path": f"{folder}{camera.name}.png", "transform_matrix": camera.pose.tolist()}
-        for camera in cameras
+        {"file_path": f"{folder}{camera.name}.png", "transform_matrix": camera.pose.tolist()} for camera in cameras
     ]
     save_json(path, {**lens, **size, **undistorted, "frames": frames})
 
@@ -149,9 +148,7 @@ def render_all(config: Config) -> None:
     save_transforms(photos / "transforms.json", capture, "images/")
     save_transforms(truth / "transforms.json", held_out, "")
     save_lights(truth, capture_light, lights)
-    targets = {
-        camera.name: {photos / f"images/{camera.name}.png": capture_light} for camera in capture
-    }
+    targets = {camera.name: {photos / f"images/{camera.name}.png": capture_light} for camera in capture}
     for camera in held_out:
         every = {"capture": capture_light, **lights}
         targets[camera.name] = {truth / f"{camera.name}__{name}.png": every[name] for name in every}

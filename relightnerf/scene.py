@@ -44,8 +44,10 @@ class Scene:
             raise InputError(f"{root}: not a scene folder (no scene.json)", "run `relightnerf prepare` first")
         content = read_json(path)
         if content.get("format") != FORMAT:
-            raise InputError(f"{path}: format {content.get('format')!r}, this version reads {FORMAT}",
-                             "prepare the capture again into a new scene folder")
+            raise InputError(
+                f"{path}: format {content.get('format')!r}, this version reads {FORMAT}",
+                "prepare the capture again into a new scene folder",
+            )
         for key in ("name", "source", "world_up", "width", "height"):
             if key not in content:
                 raise InputError(f'{path}: "{key}" is missing', "prepare the capture again")

@@ -71,8 +71,11 @@ class Stage:
         return self.folder / (_PROGRESS if self.manifest == MANIFEST else f"{_PROGRESS}-{self.manifest}")
 
     def _input_digests(self) -> dict[str, str]:
-        return {str(i) + "/" + _relative(path, root): file_digest(path)
-                for i, root in enumerate(self.inputs) for path in list_files([root])}
+        return {
+            str(i) + "/" + _relative(path, root): file_digest(path)
+            for i, root in enumerate(self.inputs)
+            for path in list_files([root])
+        }
 
     def _recipe(self, inputs: Mapping[str, str]) -> str:
         text = json.dumps([_FORMAT, self.name, _plain(self.parameters), inputs], sort_keys=True)
@@ -101,8 +104,9 @@ class Stage:
         except OSError as error:
             if error.errno in NO_SPACE:
                 raise
-            raise InputError(f"{self.folder}: cannot be written ({error.strerror})",
-                             "choose a folder that you may write to") from None
+            raise InputError(
+                f"{self.folder}: cannot be written ({error.strerror})", "choose a folder that you may write to"
+            ) from None
         if resumes:
             say(f"{self.name}: going on where it stopped ({self.folder})")
 
@@ -111,8 +115,10 @@ class Stage:
         if self.outputs is not None:
             self._check_manifest()
         elif not ours and not all(is_temporary(path) for path in self.folder.iterdir()):
-            raise InputError(f"{self.folder}: holds files that no stage wrote, and they would be lost",
-                             "choose another --scene folder or move these files away")
+            raise InputError(
+                f"{self.folder}: holds files that no stage wrote, and they would be lost",
+                "choose another --scene folder or move these files away",
+            )
 
     def _check_manifest(self) -> None:
         path = self._manifest_path

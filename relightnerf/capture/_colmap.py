@@ -74,8 +74,10 @@ def read_model(folder: Path) -> "pycolmap.Reconstruction":
         reason = str(error).strip().splitlines()[-1]
         raise InputError(f"{folder}: the COLMAP model cannot be read ({reason})", "export the model again") from None
     if reconstruction.num_reg_images() < _FEWEST_PHOTOS:
-        raise InputError(f"{folder}: the COLMAP model has {reconstruction.num_reg_images()} photos with a pose",
-                         f"give a model with at least {_FEWEST_PHOTOS}")
+        raise InputError(
+            f"{folder}: the COLMAP model has {reconstruction.num_reg_images()} photos with a pose",
+            f"give a model with at least {_FEWEST_PHOTOS}",
+        )
     return reconstruction
 
 
@@ -124,8 +126,10 @@ def lens_from_camera(camera: "pycolmap.Camera", where: Path) -> Lens:
     """
     model = camera.model.name
     if model in ("EQUIRECTANGULAR", "INVALID") or not np.isfinite(camera.params).all():
-        raise InputError(f"{where}: the camera model {model} with {camera.params_to_string()} is not supported",
-                         "give photos of a perspective or fisheye lens")
+        raise InputError(
+            f"{where}: the camera model {model} with {camera.params_to_string()} is not supported",
+            "give photos of a perspective or fisheye lens",
+        )
     return Lens(model, int(camera.width), int(camera.height), tuple(float(p) for p in camera.params))
 
 
@@ -149,7 +153,9 @@ def _image_folder(capture: Path, model: Path, names: list[str]) -> Path:
         absent = next(name for name in names if not (folder / name).is_file())
         raise InputError(
             f"{capture}: {len(names) - counted[folder]} of the {len(names)} photos of the COLMAP model are absent, "
-            f"the first is {absent}", f"put them into {capture / 'images'}")
+            f"the first is {absent}",
+            f"put them into {capture / 'images'}",
+        )
     return folder
 
 
@@ -157,8 +163,10 @@ def _for_picture(lens: Lens, path: Path) -> Lens:
     enable_heif([path])
     width, height = picture_size(path)
     if not same_shape((width, height), (lens.width, lens.height)):
-        raise InputError(f"{path}: is {width}x{height}, but its COLMAP camera is {lens.width}x{lens.height}",
-                         "give the photos that the model was made from")
+        raise InputError(
+            f"{path}: is {width}x{height}, but its COLMAP camera is {lens.width}x{lens.height}",
+            "give the photos that the model was made from",
+        )
     return resized_lens(lens, width, height)
 
 

@@ -86,8 +86,10 @@ def _pictures(json_path: Path, values: list[dict[str, Any]], where: list[str]) -
     pictures = [_with_suffix(path) for path in named]
     absent = [path for path in pictures if not path.is_file()]
     if absent:
-        raise InputError(f"{json_path}: {len(absent)} of {len(pictures)} images are absent, the first is {absent[0]}",
-                         "put the images there or remove their frames")
+        raise InputError(
+            f"{json_path}: {len(absent)} of {len(pictures)} images are absent, the first is {absent[0]}",
+            "put the images there or remove their frames",
+        )
     return pictures
 
 
@@ -111,12 +113,16 @@ def _photo(name: str, picture: Path, values: Mapping[str, Any], folder: Path, wh
 def _lens(values: Mapping[str, Any], size: tuple[int, int], picture: Path, where: str) -> Lens:
     model = _MODELS.get(str(values.get("camera_model", "OPENCV")).upper())
     if model is None:
-        raise InputError(f"{where}: the camera model {values['camera_model']!r} is not supported",
-                         f"use one of {', '.join(sorted(_MODELS))}")
+        raise InputError(
+            f"{where}: the camera model {values['camera_model']!r} is not supported",
+            f"use one of {', '.join(sorted(_MODELS))}",
+        )
     width, height = (_number(values, key, where, default) for key, default in zip("wh", size, strict=True))
     if min(width, height) <= 0 or not same_shape((width, height), size):
-        raise InputError(f"{picture.name}: is {size[0]}x{size[1]}, but {where} says {width:g}x{height:g}",
-                         "give the images that the file was made for")
+        raise InputError(
+            f"{picture.name}: is {size[0]}x{size[1]}, but {where} says {width:g}x{height:g}",
+            "give the images that the file was made for",
+        )
     scale_x, scale_y = size[0] / width, size[1] / height
     fx, fy = _focal_lengths(values, width, height, where)
     cx, cy = _number(values, "cx", where, width / 2), _number(values, "cy", where, height / 2)

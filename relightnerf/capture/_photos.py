@@ -99,8 +99,10 @@ def _check_sizes(folder: Path, pictures: list[Path], sizes: list[tuple[int, int]
         f"{', ...' if sizes.count(size) > 1 else ''})"
         for size in counted
     )
-    raise InputError(f"{folder}: photos of different sizes: {listed}",
-                     "keep one size and orientation: move the others out of the folder")
+    raise InputError(
+        f"{folder}: photos of different sizes: {listed}",
+        "keep one size and orientation: move the others out of the folder",
+    )
 
 
 def _positive(value: Any) -> float | None:

@@ -34,8 +34,9 @@ def enable_heif(paths: Sequence[Path]) -> None:
     try:
         import pillow_heif
     except ImportError:
-        raise InputError(f"{heif}: HEIC pictures need the package pillow-heif",
-                         "install pillow-heif, or convert the photos to JPEG") from None
+        raise InputError(
+            f"{heif}: HEIC pictures need the package pillow-heif", "install pillow-heif, or convert the photos to JPEG"
+        ) from None
     pillow_heif.register_heif_opener()
 
 

@@ -45,8 +45,9 @@ def check_shapes(sizes: list[tuple[Path, int, int]]) -> None:
     if others:
         listed = ", ".join(f"{path.name} {w}x{h}" for (w, h), path in others.items())
         listed = f"{sizes[0][0].name} {width}x{height}, {listed}"
-        raise InputError(f"{sizes[0][0].parent}: photos of different shapes ({listed})",
-                         "leave out or crop those that differ")
+        raise InputError(
+            f"{sizes[0][0].parent}: photos of different shapes ({listed})", "leave out or crop those that differ"
+        )
 
 
 def write_prepared(capture: Capture, cameras: Cameras, folder: Path) -> None:

@@ -225,8 +225,9 @@ def _map(photos: Sequence[Unposed], workspace: Path, database: Path, model: Path
         if count >= _FEW_SHARE * len(photos):
             break
     if best is None or count < FEWEST_PHOTOS:
-        raise InputError(f"{photos[0].path.parent}: the cameras of only {count} of {len(photos)} photos were found",
-                         _ADVICE)
+        raise InputError(
+            f"{photos[0].path.parent}: the cameras of only {count} of {len(photos)} photos were found", _ADVICE
+        )
     written = workspace / "model.partial"
     shutil.rmtree(written, ignore_errors=True)
     written.mkdir()

@@ -32,5 +32,6 @@ def open_capture(path: Path, options: SourceOptions) -> Source:
         if source is not None:
             return source
     what = "an empty folder" if path.is_dir() and not any(path.iterdir()) else "not a capture"
-    raise InputError(f"{path}: {what}",
-                     "give a folder of photos, a video, a COLMAP model or a nerfstudio dataset (transforms.json)")
+    raise InputError(
+        f"{path}: {what}", "give a folder of photos, a video, a COLMAP model or a nerfstudio dataset (transforms.json)"
+    )

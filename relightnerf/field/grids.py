@@ -1,4 +1,4 @@
-"""The field's storage: a voxel grid of density and three planes of features over contracted space."""
+"""The field's storage: density on a voxel grid, features on a coarse grid and three planes."""
 
 import torch
 from jaxtyping import Float
@@ -23,8 +23,7 @@ class DensityGrid(nn.Module):
 
     def forward(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
         """Return the density at points in [-1, 1]^3, trilinear and differentiable in the grid."""
-        grid = points.reshape(1, -1, 1, 1, 3)
-        raw = functional.grid_sample(self.values, grid, align_corners=True, padding_mode="border")
+        raw = _sample(self.values, points.reshape(1, -1, 1, 1, 3))
         return _activate(raw).reshape(points.shape[:-1])
 
     def lookup(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
@@ -56,36 +55,44 @@ class DensityGrid(nn.Module):
         return sum((values.diff(dim=axis)).square().mean() for axis in range(3))  # type: ignore[return-value]
 
 
-class FeaturePlanes(nn.Module):
-    """Three axis-aligned planes of features; a point has the sum and the product of its three projections.
+class Features(nn.Module):
+    """A coarse voxel grid of features, and three axis-aligned planes for what is finer.
 
-    Products of planes: K-Planes (Fridovich-Keil et al. 2023).
+    A point has the grid's features, and the sum and the product of its three projections on the planes (products of
+    planes: K-Planes, Fridovich-Keil et al. 2023). The grid learns first and fast; planes alone repeat what they learn
+    along their axes.
 
     Args:
-        resolution: cells per axis.
-        channels: features per plane; a point has twice as many.
+        resolution: cells per axis of the planes.
+        channels: features per plane; a point has twice as many of these.
+        grid_resolution: voxels per axis of the grid.
+        grid_channels: features of the grid.
     """
 
-    def __init__(self, resolution: int, channels: int) -> None:
+    def __init__(self, resolution: int, channels: int, grid_resolution: int, grid_channels: int) -> None:
         super().__init__()
-        planes = torch.rand(3, channels, resolution, resolution) * 0.2 - 0.1
-        self.planes = nn.Parameter(planes.contiguous(memory_format=torch.channels_last))
+        self.planes = nn.Parameter(torch.rand(3, channels, resolution, resolution) * 0.02 - 0.01)
+        self.grid = nn.Parameter(torch.zeros(1, grid_channels, *[grid_resolution] * 3))
+        self.size = 2 * channels + grid_channels
 
     def forward(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points features"]:
-        """Return the features at points in [-1, 1]^3, bilinear and differentiable in the planes."""
+        """Return the features at points in [-1, 1]^3, linearly interpolated and differentiable in the storage."""
         projections = torch.stack([points[:, [0, 1]], points[:, [0, 2]], points[:, [1, 2]]])
-        grid = projections.unsqueeze(2)
-        a, b, c = functional.grid_sample(self.planes, grid, align_corners=True, padding_mode="border").squeeze(-1)
-        return torch.cat([a + b + c, (1.0 + a) * (1.0 + b) * (1.0 + c) - 1.0]).t()
+        a, b, c = _sample(self.planes, projections.unsqueeze(2)).squeeze(-1)
+        coarse = _sample(self.grid, points.reshape(1, -1, 1, 1, 3)).reshape(self.grid.shape[1], -1)
+        return torch.cat([a + b + c, (1.0 + a) * (1.0 + b) * (1.0 + c) - 1.0, coarse]).t()
 
     @torch.no_grad()
     def resize(self, resolution: int) -> None:
-        """Change the number of cells per axis, keeping the values."""
+        """Change the number of cells per axis of the planes, keeping the values."""
         if self.planes.shape[-1] != resolution:
             size = (resolution, resolution)
-            planes = functional.interpolate(self.planes, size=size, mode="bilinear", align_corners=True)
-            self.planes.data = planes.contiguous(memory_format=torch.channels_last)
+            self.planes.data = functional.interpolate(self.planes, size=size, mode="bilinear", align_corners=True)
             self.planes.grad = None
+
+
+def _sample(values: Tensor, points: Tensor) -> Tensor:
+    return functional.grid_sample(values, points, align_corners=True, padding_mode="border")
 
 
 def _activate(raw: Tensor) -> Tensor:

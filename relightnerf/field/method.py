@@ -55,14 +55,12 @@ def field_config(warmup_steps: int = 2000, light_steps: int = 2000) -> RelightTr
             datamanager=RelightDataManagerConfig(
                 dataparser=RelightDataParserConfig(), warmup_steps=warmup_steps, eval_num_rays_per_batch=4096
             ),
-            model=RelightModelConfig(
-                warmup_steps=warmup_steps, resize_steps=(round(0.15 * total), round(0.4 * total))
-            ),
+            model=RelightModelConfig(warmup_steps=warmup_steps, resize_steps=(round(0.15 * total), round(0.4 * total))),
         ),
         optimizers={
-            "density": _decaying(0.1, 0.02, total),
-            "features": _decaying(0.02, 0.002, total),
-            "decoders": _decaying(0.005, 0.0005, total),
+            "density": _decaying(0.5, 0.05, total),
+            "features": _decaying(0.05, 0.005, total),
+            "decoders": _decaying(0.01, 0.001, total),
             "light_features": _decaying(0.02, 0.002, warmup_steps + light_steps),
             "light_decoders": _decaying(0.005, 0.0005, warmup_steps + light_steps),
         },

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder
-from relightnerf.field.grids import DensityGrid, FeaturePlanes
+from relightnerf.field.grids import DensityGrid, Features
 from relightnerf.field.sampling import (
     CONTRACTED_RADIUS,
     contract,
@@ -26,8 +26,8 @@ from relightnerf.field.sampling import (
 )
 from relightnerf.lights import direction_from_angles
 
-_COARSE_UPDATE_STEPS = 8
-_TOTAL_VARIATION_STEPS = 4
+_COARSE_UPDATE_STEPS = 10
+_TOTAL_VARIATION_STEPS = 5
 
 
 @dataclass
@@ -43,6 +43,10 @@ class RelightModelConfig(ModelConfig):
     """Voxels per axis of the density grid, from coarse to fine."""
     plane_resolutions: tuple[int, ...] = (128, 256, 512)
     """Cells per axis of the feature planes, from coarse to fine."""
+    grid_resolution: int = 64
+    """Voxels per axis of the coarse feature grids."""
+    grid_channels: int = 8
+    """Features of each coarse grid."""
     resize_steps: tuple[int, ...] = (250, 600)
     """Steps at which the next resolution takes over."""
     capture_channels: int = 16
@@ -58,7 +62,9 @@ class RelightModelConfig(ModelConfig):
     fine_samples: int = 32
     """Intervals along a ray that make its colour."""
     weight_threshold: float = 1e-3
-    """Smallest share in a ray's colour for which features are looked up."""
+    """Smallest share in a ray's colour for which features are looked up when rendering."""
+    sure_weight: float = 0.1
+    """Share in a ray's colour from which features are surely looked up in training; below, by lot in proportion."""
     near_plane: float = 0.2
     """Where rays start, in units of half the inner cube's side."""
     far_plane: float = 60.0
@@ -67,8 +73,8 @@ class RelightModelConfig(ModelConfig):
     """Steps on the capture's photos before the light's part is trained on relit images."""
     distortion_loss_mult: float = 2e-3
     """Weight of the distortion loss."""
-    total_variation_mult: float = 2e-2
-    """Weight of the total variation of the density grid."""
+    total_variation_mult: float = 5e-2
+    """Weight of the total variation of the density grid, which counts in every fifth step."""
     latent_loss_mult: float = 1e-3
     """Weight of the squared length of the views' latents."""
 
@@ -111,12 +117,14 @@ class RelightModel(Model):
         config, metadata = self.config, self.kwargs.get("metadata") or {}
         self.has_lights = "light_directions" in metadata
         self.density = DensityGrid(config.density_resolutions[0])
-        self.capture_features = FeaturePlanes(config.plane_resolutions[0], config.capture_channels)
-        self.capture_decoder = CaptureDecoder(2 * config.capture_channels)
-        self.light_features = FeaturePlanes(config.plane_resolutions[0], config.light_channels)
-        features = 2 * (config.capture_channels + config.light_channels)
+        coarse = (config.grid_resolution, config.grid_channels)
+        self.capture_features = Features(config.plane_resolutions[0], config.capture_channels, *coarse)
+        self.light_features = Features(config.plane_resolutions[0], config.light_channels, *coarse)
+        self.capture_decoder = CaptureDecoder(self.capture_features.size)
+        features = self.capture_features.size + self.light_features.size
         self.light_decoder = LightDecoder(features, config.latents, config.light_hidden)
         self.latents = nn.Parameter(torch.zeros(max(self.num_train_data, 1), config.latents))
+        self._step = 0
         self.azimuth = ViewerSlider("Light azimuth (deg)", 0.0, -180.0, 180.0, 1.0)
         self.elevation = ViewerSlider("Light elevation (deg)", 45.0, -90.0, 90.0, 1.0)
         self.uses_capture_light = ViewerCheckbox("Capture's own light", not self.has_lights)
@@ -133,12 +141,15 @@ class RelightModel(Model):
             groups["light_decoders"] = [*self.light_decoder.parameters(), self.latents]
         return groups
 
-    def get_training_callbacks(self, training_callback_attributes: TrainingCallbackAttributes) -> list[TrainingCallback]:
+    def get_training_callbacks(
+        self, training_callback_attributes: TrainingCallbackAttributes
+    ) -> list[TrainingCallback]:
         """Return what happens before and after a step: freezing, resizing, refreshing the coarse density."""
         optimizers = training_callback_attributes.optimizers
 
         def before(step: int) -> None:
             self._freeze(step)
+            self._step = step
             if self._resize(step) and optimizers is not None:
                 for optimizer in optimizers.optimizers.values():
                     optimizer.state.clear()
@@ -206,12 +217,19 @@ class RelightModel(Model):
         density = self.density(middles)
         background = torch.full_like(density[:, :1], 1e10)  # what is left belongs to the far end
         weights = render_weights(torch.cat([density * lengths, background], dim=-1))
-        keep = weights.detach() > self.config.weight_threshold
+        shares, keep = self._chosen(weights)
         samples = torch.cat([middles, points[:, -1:]], dim=1)
         depth = _median(weights.detach(), torch.cat([edges[:, 1:], edges[:, -1:]], dim=-1))
         ray = torch.nonzero(keep)[:, 0]
         accumulation = 1.0 - weights[:, -1:]
-        return RaySurface(samples[keep], ray, weights[keep], weights[:, :-1], unit, depth, accumulation)
+        return RaySurface(samples[keep], ray, shares[keep], weights[:, :-1], unit, depth, accumulation)
+
+    def _chosen(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Choose the samples whose features are looked up; in training by lot, so that the sum keeps its mean."""
+        if not self.training:
+            return weights, weights > self.config.weight_threshold
+        chance = (weights.detach() / self.config.sure_weight).clamp(1e-6, 1.0)
+        return weights / chance, torch.rand_like(chance) < chance
 
     @torch.no_grad()
     def _place_samples(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -231,7 +249,7 @@ class RelightModel(Model):
         unit = resample_edges(coarse, weights, fine)
         return unit, ray_edges(unit, origins, near, far)
 
-    def composite(self, planes: FeaturePlanes, surface: RaySurface) -> Float[Tensor, "rays features"]:
+    def composite(self, planes: Features, surface: RaySurface) -> Float[Tensor, "rays features"]:
         """Sum the features along each ray by weight."""
         weighted = planes(surface.points) * surface.weights[:, None]
         total = weighted.new_zeros(len(surface.depth), weighted.shape[-1])
@@ -287,7 +305,9 @@ class RelightModel(Model):
         if self.uses_capture_light.value:
             return None
         light = direction_from_angles(self.azimuth.value, self.elevation.value)
-        return torch.as_tensor(np.asarray(light), dtype=directions.dtype, device=directions.device).expand_as(directions)
+        return torch.as_tensor(np.asarray(light), dtype=directions.dtype, device=directions.device).expand_as(
+            directions
+        )
 
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None
@@ -301,7 +321,8 @@ class RelightModel(Model):
         if "weights" in outputs:
             spread = distortion_loss(outputs["weights"], outputs["edges"])
             losses["distortion"] = self.config.distortion_loss_mult * spread
-            losses["total_variation"] = self.config.total_variation_mult * self.density.total_variation()
+            if self._step % _TOTAL_VARIATION_STEPS == 0:
+                losses["total_variation"] = self.config.total_variation_mult * self.density.total_variation()
         return losses
 
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -325,8 +346,8 @@ def _callback(function: Callable[[int], None], where: Any) -> TrainingCallback:
     return TrainingCallback([where], lambda step: function(step), update_every_num_iters=1)
 
 
-def _median(weights: Float[Tensor, "rays samples"], distances: Float[Tensor, "rays samples"]) -> Float[Tensor, "rays 1"]:
+def _median(
+    weights: Float[Tensor, "rays samples"], distances: Float[Tensor, "rays samples"]
+) -> Float[Tensor, "rays 1"]:
     index = (weights.cumsum(dim=-1) < 0.5).sum(dim=-1, keepdim=True).clamp_max(weights.shape[-1] - 1)
     return distances.gather(-1, index)
-
-

@@ -11,9 +11,9 @@ from torch import Tensor
 from relightnerf.cameras import Camera
 from relightnerf.devices import resolve_device
 from relightnerf.errors import InputError
+from relightnerf.field.cpu import tune_cpu
 from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.frame import FieldFrame
-from relightnerf.field.cpu import tune_cpu
 from relightnerf.field.model import RelightModel, RelightModelConfig
 from relightnerf.field.runs import run_folder
 from relightnerf.field.training import newest_checkpoint

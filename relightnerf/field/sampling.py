@@ -64,9 +64,7 @@ def resample_edges(
     return start + (end - start) * ((unit - low) / (high - low).clamp_min(1e-9)).clamp(0.0, 1.0)
 
 
-def distortion_loss(
-    weights: Float[Tensor, "rays samples"], edges: Float[Tensor, "rays edges"]
-) -> Float[Tensor, ""]:
+def distortion_loss(weights: Float[Tensor, "rays samples"], edges: Float[Tensor, "rays edges"]) -> Float[Tensor, ""]:
     """Penalise weight that is spread along a ray (Mip-NeRF 360, eq. 15), in O(samples) by prefix sums (DVGO v2).
 
     Args:

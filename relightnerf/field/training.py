@@ -39,7 +39,7 @@ def train(config: RelightTrainerConfig, description: str, warmup: Path | None = 
         if time.monotonic() - saved > _SECONDS_PER_SAVE:
             trainer.save_checkpoint(step)
             saved = time.monotonic()
-    if len(steps):
+    if steps:
         trainer.save_checkpoint(config.max_num_iterations - 1, with_optimizers=False)
 
 

@@ -50,8 +50,7 @@ class ViewCues:
 
     def visibility(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
         """Return the part of each light's disc that each pixel's surface sees, in [0, 1]."""
-        seen = self._rays.light_visibility(
-            self._some_points, self._some_normals, directions_world, self._light_samples)
+        seen = self._rays.light_visibility(self._some_points, self._some_normals, directions_world, self._light_samples)
         return self._spread(seen)
 
     def direct(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
@@ -115,7 +114,7 @@ def _upsampling(
             near = np.exp(-_SPREAD * ((y - row) ** 2 + (x - column) ** 2) / stride**2)
             off_plane = np.sum((points[y, x] - point) * normal, axis=-1) / (2.0 * stride * step)
             alike = np.maximum(np.sum(normals[y, x] * normal, axis=-1), 0.0) ** _NORMAL_POWER
-            weight = near * (alike * np.exp(-off_plane**2) + _UNRELATED) * inside
+            weight = near * (alike * np.exp(-(off_plane**2)) + _UNRELATED) * inside
             entries.append((np.flatnonzero(inside), number[y, x][inside], weight[inside]))
     rows, columns, weights = (np.concatenate(parts) for parts in zip(*entries, strict=True))
     matrix = sparse.csr_matrix((weights, (rows, columns)), shape=(len(row), int(some.sum())), dtype=np.float32)

@@ -90,8 +90,11 @@ class _ModelDepth:
 
         with Image.open(image_path) as image:
             predicted = self._pipeline(image.convert("RGB"))["predicted_depth"]
-        values = np.asarray(Image.fromarray(np.asarray(predicted, np.float32).squeeze()).resize(
-            (camera.width, camera.height), Image.Resampling.BILINEAR))
+        values = np.asarray(
+            Image.fromarray(np.asarray(predicted, np.float32).squeeze()).resize(
+                (camera.width, camera.height), Image.Resampling.BILINEAR
+            )
+        )
         return scaled_to(values, field_depth)
 
 

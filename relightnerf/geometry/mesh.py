@@ -50,7 +50,7 @@ def fusion_scale(cameras: Cameras, depths: Iterable[Float[np.ndarray, "height wi
     medians = []
     for depth in depths:
         height, width = depth.shape
-        middle = depth[height // 4: height - height // 4, width // 4: width - width // 4]
+        middle = depth[height // 4 : height - height // 4, width // 4 : width - width // 4]
         known = middle[np.isfinite(middle) & (middle > 0)]
         if len(known):
             medians.append(float(np.median(known)))
@@ -84,7 +84,8 @@ def fuse_mesh(
         depths = list(depths)
         scale = fusion_scale(cameras, depths)
     grid = o3d.t.geometry.VoxelBlockGrid(
-        ("tsdf", "weight", "color"), (o3d.core.float32,) * 3, ((1), (1), (3)), scale.voxel, _BLOCK, _BLOCKS)
+        ("tsdf", "weight", "color"), (o3d.core.float32,) * 3, ((1), (1), (3)), scale.voxel, _BLOCK, _BLOCKS
+    )
     for index, (depth, image) in enumerate(zip(depths, images, strict=True)):
         _integrate(grid, cameras[index], depth, image, scale.far)
     mesh = grid.extract_triangle_mesh(weight_threshold=min(_SEEN_BY, len(cameras)) - 0.5).to_legacy()
@@ -140,8 +141,7 @@ def _integrate(
     # the grid cuts picture coordinates off to whole pixels, so pixel i is [i, i + 1); it looks along +z with y down
     intrinsic = o3d.core.Tensor(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64))
     extrinsic = o3d.core.Tensor(np.diag([1.0, -1.0, -1.0, 1.0]) @ np.linalg.inv(camera.camera_to_world))
-    blocks = grid.compute_unique_block_coordinates(
-        depth_image, intrinsic, extrinsic, 1.0, far, _TRUNCATION_VOXELS)
+    blocks = grid.compute_unique_block_coordinates(depth_image, intrinsic, extrinsic, 1.0, far, _TRUNCATION_VOXELS)
     grid.integrate(blocks, depth_image, colour, intrinsic, intrinsic, extrinsic, 1.0, far, _TRUNCATION_VOXELS)
 
 
@@ -157,7 +157,8 @@ def _in_fixed_order(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.Triangle
     first = faces.argmin(axis=1)
     faces = np.take_along_axis(faces, (first[:, None] + np.arange(3)) % 3, axis=1)
     ordered = o3d.geometry.TriangleMesh(
-        o3d.utility.Vector3dVector(vertices[order]), o3d.utility.Vector3iVector(faces[np.lexsort(faces.T)]))
+        o3d.utility.Vector3dVector(vertices[order]), o3d.utility.Vector3iVector(faces[np.lexsort(faces.T)])
+    )
     ordered.vertex_colors = o3d.utility.Vector3dVector(np.asarray(mesh.vertex_colors)[order])
     return ordered
 

@@ -95,8 +95,9 @@ class RayScene:
         normal = corners[:, 0] * (1 - uv.sum(-1))[:, None] + corners[:, 1] * uv[:, :1] + corners[:, 2] * uv[:, 1:]
         return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
 
-    def blocked(self, origins: Float[np.ndarray, "*rays 3"], directions: Float[np.ndarray, "*rays 3"]
-                ) -> Bool[np.ndarray, "*rays"]:
+    def blocked(
+        self, origins: Float[np.ndarray, "*rays 3"], directions: Float[np.ndarray, "*rays 3"]
+    ) -> Bool[np.ndarray, "*rays"]:
         """Say for each ray (world frame) whether it meets the mesh anywhere."""
         rays = np.empty((*np.broadcast_shapes(origins.shape, directions.shape)[:-1], 6), np.float32)
         rays[..., :3], rays[..., 3:] = origins, directions
@@ -194,13 +195,15 @@ def _tangents(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     sign = np.where(z >= 0, 1.0, -1.0)
     a = -1.0 / (sign + z)
     b = x * y * a
-    return (np.stack([1.0 + sign * x * x * a, sign * b, -sign * x], axis=-1),
-            np.stack([b, sign + y * y * a, -y], axis=-1))
+    return (
+        np.stack([1.0 + sign * x * x * a, sign * b, -sign * x], axis=-1),
+        np.stack([b, sign + y * y * a, -y], axis=-1),
+    )
 
 
 def _parts(indices: np.ndarray, samples: int) -> list[np.ndarray]:
     size = max(_RAYS_AT_ONCE // samples, 1)
-    return [indices[start:start + size] for start in range(0, len(indices), size)]
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
 def _tensor(values: np.ndarray) -> "o3d.core.Tensor":

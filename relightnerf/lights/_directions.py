@@ -29,9 +29,7 @@ def normalized_direction(direction: Float[np.ndarray, "3"], name: str = "light")
     return vector / length
 
 
-def rotation_between(
-    source: Float[np.ndarray, "3"], target: Float[np.ndarray, "3"]
-) -> Float[np.ndarray, "3 3"]:
+def rotation_between(source: Float[np.ndarray, "3"], target: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
     """Return the smallest rotation that turns one unit vector into another (Rodrigues' formula)."""
     axis, cosine = np.cross(source, target), float(np.dot(source, target))
     if cosine < -1.0 + 1e-9:  # opposite: half a turn about any perpendicular axis

@@ -82,8 +82,10 @@ def load_lights(path: Path) -> LightSet:
             raise InputError(f'{path}: light {index} lacks "name" or "direction"', "add them")
         name = str(entry["name"])
         if name in names or not name or "/" in name or "__" in name or name == "capture":
-            raise InputError(f"{path}: light name {name!r} is used twice or not allowed",
-                             'use unique names without "/" and "__", other than "capture"')
+            raise InputError(
+                f"{path}: light name {name!r} is used twice or not allowed",
+                'use unique names without "/" and "__", other than "capture"',
+            )
         names.append(name)
         directions.append(normalized_direction(entry["direction"], f"{path}: light {name!r}"))
     return LightSet(frame, tuple(names), np.array(directions))
@@ -91,6 +93,7 @@ def load_lights(path: Path) -> LightSet:
 
 def save_lights(path: Path, lights: LightSet) -> None:
     """Write a ``lights.json``, atomically."""
-    entries = [{"name": n, "direction": [float(v) for v in d]}
-               for n, d in zip(lights.names, lights.directions, strict=True)]
+    entries = [
+        {"name": n, "direction": [float(v) for v in d]} for n, d in zip(lights.names, lights.directions, strict=True)
+    ]
     write_json(path, {"frame": lights.frame, "lights": entries})

@@ -61,9 +61,7 @@ def base_field(scene: "Scene") -> Path:
     return scene.geometry / "field"
 
 
-def _work(
-    scene: "Scene", cameras: "Cameras", source: "DepthSource", steps: int, eval_every: int, device: str
-) -> None:
+def _work(scene: "Scene", cameras: "Cameras", source: "DepthSource", steps: int, eval_every: int, device: str) -> None:
     from relightnerf.field.rendering import FieldRenderer
     from relightnerf.field.runs import run_config
     from relightnerf.field.split import held_out

@@ -62,8 +62,9 @@ class Match:
         mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
         pictures = to_float(np.stack([read_image(relit / f"{name}__{light}.png") for light in lights.names]))
         if pictures.shape[1:] != photo.shape:
-            raise InputError(f"{relit}: pictures of {name} have another size than its photo",
-                             "run `relightnerf synthesize --force`")
+            raise InputError(
+                f"{relit}: pictures of {name} have another size than its photo", "run `relightnerf synthesize --force`"
+            )
         for light, image in zip(lights.names, match_images(pictures, photo, self.mode, mask), strict=True):
             path = scene.matched / f"{name}__{light}.png"
             if not path.is_file():
@@ -75,8 +76,10 @@ def _lights(relit: Path, relighter: str) -> "LightSet":
 
     path = relit / "lights.json"
     if not path.is_file():
-        raise InputError(f"{path}: no such file, so the relit pictures are absent or incomplete",
-                         f"run `relightnerf synthesize --relighter {relighter}`")
+        raise InputError(
+            f"{path}: no such file, so the relit pictures are absent or incomplete",
+            f"run `relightnerf synthesize --relighter {relighter}`",
+        )
     return load_lights(path)
 
 
@@ -84,8 +87,10 @@ def _complete_set(relit: Path, names: tuple[str, ...], lights: "LightSet", relig
     paths = [relit / f"{name}__{light}.png" for name in names for light in lights.names]
     for path in paths:
         if not path.is_file():
-            raise InputError(f"{path}: missing from the relit pictures",
-                             f"run `relightnerf synthesize --relighter {relighter} --force`")
+            raise InputError(
+                f"{path}: missing from the relit pictures",
+                f"run `relightnerf synthesize --relighter {relighter} --force`",
+            )
     return paths
 
 

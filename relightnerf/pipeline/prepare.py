@@ -64,8 +64,10 @@ class Prepare:
             self._check_scene_format()
         prepared = (self.scene / "capture").resolve()
         if prepared in (self.capture.resolve(), *self.capture.resolve().parents):
-            raise InputError(f"{self.capture}: lies in the folder {prepared} that prepare writes to",
-                             "move the capture out of the scene folder, or choose another --scene")
+            raise InputError(
+                f"{self.capture}: lies in the folder {prepared} that prepare writes to",
+                "move the capture out of the scene folder, or choose another --scene",
+            )
 
     def _check_scene_format(self) -> None:
         from relightnerf.scene import Scene

@@ -90,8 +90,10 @@ class Relight:
         depth = np.nan_to_num(_read_depth(self.depth), nan=0.0, posinf=0.0, neginf=0.0)
         if depth.shape != image.shape[:2]:
             (height, width), shape = image.shape[:2], "x".join(map(str, depth.shape[::-1]))
-            raise InputError(f"{self.depth}: depth is {shape}, the photo {self.image} is {width}x{height} pixels",
-                             "give depth of the photo's size")
+            raise InputError(
+                f"{self.depth}: depth is {shape}, the photo {self.image} is {width}x{height} pixels",
+                "give depth of the photo's size",
+            )
         if not (depth > 0).any():
             raise InputError(f"{self.depth}: no depth greater than 0", "give the distance along the viewing axis")
         camera = self._camera(image.shape[1], image.shape[0])

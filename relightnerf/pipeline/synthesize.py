@@ -68,9 +68,7 @@ def _inputs(scene: "Scene", views: "SceneViews") -> list[Path]:
     return [scene.capture / "transforms.json", scene.mesh_path, *pictures, *masks]
 
 
-def _work(
-    folder: Path, relighter: "Relighter", views: "SceneViews", rays: "RayScene", lights: "LightSet"
-) -> None:
+def _work(folder: Path, relighter: "Relighter", views: "SceneViews", rays: "RayScene", lights: "LightSet") -> None:
     from relightnerf.lights import save_lights
     from relightnerf.progress import track
 

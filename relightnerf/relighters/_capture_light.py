@@ -105,7 +105,9 @@ class _Misfit:
 
 
 def shading_terms(
-    disc: Float[np.ndarray, "*pixels"], normals_world: Float[np.ndarray, "*pixels 3"], ambient: Float[np.ndarray, "*pixels"]
+    disc: Float[np.ndarray, "*pixels"],
+    normals_world: Float[np.ndarray, "*pixels 3"],
+    ambient: Float[np.ndarray, "*pixels"],
 ) -> Float[np.ndarray, "*pixels 8"]:
     """Return the terms that ``CaptureLight.amounts`` belong to.
 
@@ -214,23 +216,29 @@ def _fitted_amounts(terms: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray,
     for _ in range(3):
         weights = _alike(lit)
         result = optimize.minimize(
-            _loss, start.ravel(), (terms, ratios, weights), jac=True, method="L-BFGS-B",
-            bounds=[(-9.0, 4.0)] * start.size, options={"maxiter": 60})
+            _loss,
+            start.ravel(),
+            (terms, ratios, weights),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-9.0, 4.0)] * start.size,
+            options={"maxiter": 60},
+        )
         start = result.x.reshape(SHADINGS, 3)
         lit = colours / np.maximum(terms @ np.exp(start), _LEAST_SHADING)
     return np.exp(start), float(result.fun)
 
 
-def _loss(
-    logs: np.ndarray, terms: np.ndarray, ratios: np.ndarray, weights: np.ndarray
-) -> tuple[float, np.ndarray]:
+def _loss(logs: np.ndarray, terms: np.ndarray, ratios: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
     amounts = np.exp(logs.reshape(SHADINGS, 3))
     shading = np.maximum(terms @ amounts, _LEAST_SHADING)
     value, slope = _robust(ratios - np.log(shading[:, 0] / shading[:, 1]))
     total = 3.0 * weights.sum()
     slope *= weights[:, None] / total
-    gradient = (np.einsum("pk,pc->kc", terms[:, 1], slope / shading[:, 1])
-                - np.einsum("pk,pc->kc", terms[:, 0], slope / shading[:, 0])) * amounts
+    gradient = (
+        np.einsum("pk,pc->kc", terms[:, 1], slope / shading[:, 1])
+        - np.einsum("pk,pc->kc", terms[:, 0], slope / shading[:, 0])
+    ) * amounts
     # colours of the light that the pairs leave open stay near grey
     grey = logs.reshape(SHADINGS, 3) - logs.reshape(SHADINGS, 3).mean(-1, keepdims=True)
     prior = _PRIOR * (grey**2).sum()

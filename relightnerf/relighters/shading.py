@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy import ndimage
 
 from relightnerf.color import LUMINANCE, linear_to_srgb, srgb_to_linear
 from relightnerf.geometry.cue import ViewCues

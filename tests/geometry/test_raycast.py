@@ -33,7 +33,9 @@ def sphere(radius: float, centre: tuple[float, float, float]) -> o3d.geometry.Tr
 def from_above(height: float = 4.0, size: int = 32) -> tuple[Camera, np.ndarray]:
     pose = np.eye(4)
     pose[2, 3] = height
-    return Camera("top", pose, np.array([size, size, size / 2, size / 2], float), size, size), np.full((size, size), height)
+    return Camera("top", pose, np.array([size, size, size / 2, size / 2], float), size, size), np.full(
+        (size, size), height
+    )
 
 
 def at(*points: tuple[float, float, float]) -> np.ndarray:
@@ -74,7 +76,9 @@ def test_ambient_visibility_of_a_plane_is_one_and_of_a_corner_one_half():
 
 def test_the_cue_of_a_facing_plane_is_068_and_at_60_degrees_040():
     camera, depth = from_above()
-    view = View(camera, np.zeros((32, 32, 3), np.float32), depth, np.broadcast_to(UP[0], (32, 32, 3)).astype(np.float32))
+    view = View(
+        camera, np.zeros((32, 32, 3), np.float32), depth, np.broadcast_to(UP[0], (32, 32, 3)).astype(np.float32)
+    )
     slanted = np.array([np.sin(np.radians(60)), 0, np.cos(np.radians(60))])
     facing, tilted = light_cue(view, RayScene(plane(40.0)), np.stack([UP[0], slanted]))
     assert facing == pytest.approx(0.8 * (2.2 / np.pi + 0.15), abs=1e-4)
@@ -84,7 +88,9 @@ def test_the_cue_of_a_facing_plane_is_068_and_at_60_degrees_040():
 def test_the_cue_is_zero_where_the_geometry_is_unknown():
     camera, depth = from_above()
     depth[:16] = 0.0
-    view = View(camera, np.zeros((32, 32, 3), np.float32), depth, np.broadcast_to(UP[0], (32, 32, 3)).astype(np.float32))
+    view = View(
+        camera, np.zeros((32, 32, 3), np.float32), depth, np.broadcast_to(UP[0], (32, 32, 3)).astype(np.float32)
+    )
     cue = light_cue(view, RayScene(plane()), UP)[0]
     assert (cue[:16] == 0.0).all() and (cue[16:] > 0.6).all()
 
