@@ -96,12 +96,13 @@ def _failed(message: str) -> int:
 
 def _disk_trouble(error: Exception, command: Command | None) -> str | None:
     """Say in one line what the disk refused; None if the error is about something else."""
-    number = error.errno if isinstance(error, OSError) else None
-    filename = error.filename if isinstance(error, OSError) else None
+    number, filename, reason = None, None, str(error)
+    if isinstance(error, OSError):
+        number, filename, reason = error.errno, error.filename, error.strerror or reason
     folder = getattr(command, "scene", None) or getattr(command, "output", None)
     place = Path(filename).parent if filename else folder
     if number in NO_SPACE or (number is None and any(text in str(error) for text in _NO_SPACE_MESSAGES)):
         return f"{place}: no space left. Make room, then give the same command again: it goes on where it stopped."
     if number in _UNWRITABLE:
-        return f"{filename or place}: {error.strerror}. Choose a place that you may write to."  # type: ignore[union-attr]
+        return f"{filename or place}: {reason}. Choose a place that you may write to."
     return None

@@ -20,6 +20,7 @@ from relightnerf.stage import MANIFEST, Stage
 from relightnerf.video import check_video, write_video
 
 if TYPE_CHECKING:
+    from relightnerf.field.rendering import FeatureBuffer
     from relightnerf.lights import LightSet
 
 CAPTURE_LIGHT = "capture"
@@ -152,7 +153,7 @@ class _Passes:
         from relightnerf.field.rendering import FieldRenderer
 
         self._field = FieldRenderer.load(scene, device)
-        self._seen: tuple[bytes, object] | None = None
+        self._seen: tuple[bytes, FeatureBuffer] | None = None
 
     def write(self, path: Path, camera: Camera, direction_world: Float[np.ndarray, "3"] | None) -> None:
         if path.is_file():

@@ -87,7 +87,8 @@ def test_a_stage_script_hides_no_installed_package(tmp_path: Path) -> None:
         "import sys\nfrom relightnerf import cli\ncli.main = lambda arguments: sys.path\ncli.stage_main('fit')\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run([sys.executable, tmp_path / "probe.py"], capture_output=True, text=True, env=environment)
+    command = [sys.executable, tmp_path / "probe.py"]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert str(tmp_path) not in result.stderr
     assert str(ROOT) in result.stderr
 

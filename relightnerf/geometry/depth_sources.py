@@ -15,8 +15,10 @@ from relightnerf.images import read_array
 class DepthSource(Protocol):
     """Gives each view's depth."""
 
-    inputs: Sequence[Path]
-    """Files that the depth is read from."""
+    @property
+    def inputs(self) -> Sequence[Path]:
+        """Files that the depth is read from."""
+        ...
 
     def depth(
         self, image_path: Path, camera: Camera, field_depth: Float[np.ndarray, "height width"]

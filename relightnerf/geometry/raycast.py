@@ -96,9 +96,9 @@ class RayScene:
         return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
 
     def blocked(
-        self, origins: Float[np.ndarray, "*rays 3"], directions: Float[np.ndarray, "*rays 3"]
-    ) -> Bool[np.ndarray, "*rays"]:
-        """Say for each ray (world frame) whether it meets the mesh anywhere."""
+        self, origins: Float[np.ndarray, "*#rays 3"], directions: Float[np.ndarray, "*#rays 3"]
+    ) -> Bool[np.ndarray, "*#rays"]:
+        """Say for each ray (world frame) whether it meets the mesh anywhere; origins and directions broadcast."""
         rays = np.empty((*np.broadcast_shapes(origins.shape, directions.shape)[:-1], 6), np.float32)
         rays[..., :3], rays[..., 3:] = origins, directions
         return self._scene.test_occlusions(_tensor(rays)).numpy()

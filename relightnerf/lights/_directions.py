@@ -65,7 +65,7 @@ def angles_from_direction(
     frame: LightFrame = "world",
     world_up: tuple[float, float, float] = _Z_UP,
 ) -> tuple[float, float]:
-    """Return (azimuth_deg, elevation_deg) of a unit vector, azimuth in (-180, 180]: ``direction_from_angles`` undone."""
+    """Undo ``direction_from_angles``: (azimuth_deg, elevation_deg) of a unit vector, azimuth in (-180, 180]."""
     if frame == "camera":
         forward, sideways, upward = direction[2], direction[0], direction[1]
     else:

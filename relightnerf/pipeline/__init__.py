@@ -1,0 +1,1 @@
+"""The stages: each module holds one, as a dataclass of its flags."""

@@ -41,8 +41,8 @@ class CaptureLight:
     Attributes:
         direction_world: unit vector towards the disc.
         amounts: of the ``SHADINGS`` terms in each linear channel, not negative; up to one common factor.
-        misfit: the pairs' mean robust residual, 0 (all explained) to 1; ``misfit_ambient`` is that of ambient light alone.
-        misfit_ambient: see ``misfit``.
+        misfit: the pairs' mean robust residual, 0 (all explained) to 1.
+        misfit_ambient: the misfit of ambient light alone.
     """
 
     direction_world: Float[np.ndarray, "3"]
@@ -131,9 +131,8 @@ def _disc_term(pairs: _Pairs, rays: RayScene, direction: np.ndarray, samples: in
 
 
 def _sampled_pairs(views: Sequence[View], rays: RayScene) -> _Pairs:
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for index, view in enumerate(views):
-        found.append(_pairs_of_view(view, rays, -(-_PAIRS // len(views)), np.random.default_rng([index, 7])))
+    count = -(-_PAIRS // len(views))
+    found = [_pairs_of_view(view, rays, count, np.random.default_rng([i, 7])) for i, view in enumerate(views)]
     points, normals, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
     ambient = rays.ambient_visibility(points.reshape(-1, 3), normals.reshape(-1, 3), 24).reshape(-1, 2)
     return _Pairs(points, normals, colours, ambient)

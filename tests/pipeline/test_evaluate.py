@@ -23,7 +23,7 @@ def scene(tiny_scene: Scene, tmp_path: Path) -> Scene:
 
 @pytest.fixture
 def truth(scene: Scene, tmp_path: Path) -> Path:
-    """True pictures of two cameras under two lights: the field's own, under the first light darkened to three quarters."""
+    """True pictures of two cameras under two lights: the field's own, the first light's darkened to three quarters."""
     folder = tmp_path / "truth"
     cameras = scene.cameras().chosen(scene.cameras().names[:2])
     lights = LightSet("world", ("x", "z"), np.eye(3)[[0, 2]])
