@@ -31,9 +31,10 @@ def depth_normals(
         Unit normals in the camera frame (OpenGL) turned to the camera, 0 where the depth is unknown.
     """
     known = np.isfinite(depth) & (depth > 0)
-    inverse = np.where(known, 1.0 / np.maximum(depth, 1e-12), 0.0)
+    inverse = np.where(known, 1.0 / np.maximum(depth, 1e-12, dtype=np.float64), 0.0)
     rays = camera.rays_camera()
-    scale = np.median(np.abs(np.diff(inverse, axis=1))[known[:, 1:] & known[:, :-1]]) if known.any() else 0.0
+    steps = np.abs(np.diff(inverse, axis=1))[known[:, 1:] & known[:, :-1]]
+    scale = np.median(steps) if len(steps) else 0.0
     tolerance = np.maximum(0.02 * inverse, 3.0 * scale)
     xx, xy, yy, x1, y1, ww, xz, yz, wz = (np.zeros(depth.shape) for _ in range(9))
     for dy in range(-window, window + 1):

@@ -108,3 +108,14 @@ def test_unknown_depth_has_no_normal():
     depth[5:9, 5:9] = 0.0
     normals = depth_normals(camera, depth)
     assert (normals[5:9, 5:9] == 0).all() and (normals[20, 20] == [0, 0, 1]).all()
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_pixels_without_neighbours_have_finite_normals(unit: float):
+    depth = np.zeros((24, 32), np.float32)
+    depth[::6, ::6] = unit
+    depth[12:, 20:] = 2 * unit
+    camera = Camera("a", np.eye(4), np.array([30.0, 30.0, 16.0, 12.0]), 32, 24)
+    normals = depth_normals(camera, depth)
+    assert np.linalg.norm(normals, axis=-1) == pytest.approx((depth > 0).astype(float), abs=1e-5)
+    assert normals[18, 26] == pytest.approx([0, 0, 1], abs=1e-3)
