@@ -1,4 +1,5 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +16,29 @@ from relightnerf.scene import Scene
 
 
 @pytest.fixture
-def scene(tiny_scene: Scene, tmp_path: Path) -> Scene:
+def scene(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> Scene:
     """A copy to write reports into."""
-    shutil.copytree(tiny_scene.root, tmp_path / "scene", ignore=shutil.ignore_patterns("renders", "report"))
-    return Scene.load(tmp_path / "scene")
+    return copy_scene(tiny_scene)
 
 
-@pytest.fixture
-def truth(scene: Scene, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def rendered_truth(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """True pictures of two cameras under two lights: the field's own, the first light's darkened to three quarters."""
-    folder = tmp_path / "truth"
-    cameras = scene.cameras().chosen(scene.cameras().names[:2])
+    folder = tmp_path_factory.mktemp("rendered") / "truth"
+    cameras = tiny_scene.cameras().chosen(tiny_scene.cameras().names[:2])
     lights = LightSet("world", ("x", "z"), np.eye(3)[[0, 2]])
-    for path in SceneRenderer(scene).pictures(cameras, lights, folder, with_capture=True):
+    for path in SceneRenderer(tiny_scene).pictures(cameras, lights, folder, with_capture=True):
         if path.stem.endswith("__x"):
             write_image(path, (read_image(path) * 0.75).astype(np.uint8))
     save_cameras(folder / "transforms.json", cameras)
     save_lights(folder / "lights.json", lights)
     return folder
+
+
+@pytest.fixture
+def truth(rendered_truth: Path, tmp_path: Path) -> Path:
+    """A copy of the true pictures that a test may change."""
+    return shutil.copytree(rendered_truth, tmp_path / "truth")
 
 
 def test_held_out_photos_are_compared_with_the_field_under_the_capture_s_light(

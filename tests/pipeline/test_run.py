@@ -1,4 +1,4 @@
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +11,9 @@ from relightnerf.scene import Scene
 
 
 @pytest.fixture
-def run(tiny_scene: Scene, tmp_path: Path) -> Run:
+def run(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> Run:
     """The end of a run: every stage before the pictures is done."""
-    shutil.copytree(tiny_scene.root, tmp_path / "scene", ignore=shutil.ignore_patterns("renders", "report"))
-    return Run(tiny_scene.capture, tmp_path / "scene")
+    return Run(tiny_scene.capture, copy_scene(tiny_scene).root)
 
 
 def test_every_stage_has_its_turn_and_takes_the_flags_of_the_run(run: Run) -> None:
