@@ -1,0 +1,83 @@
+"""What a step trains on: drawn from the step's number alone, never from a held-out view, each pixel with its light."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from relightnerf.cameras import Camera
+from relightnerf.field.datamanager import RelightDataManager, RelightDataManagerConfig
+from relightnerf.field.dataparser import RelightDataParserConfig
+from relightnerf.images import read_image
+from relightnerf.lights import load_lights
+from relightnerf.pipeline.evaluate import held_out_views
+from relightnerf.scene import Scene
+
+WARMUP_STEPS = 2
+
+
+def _manager(scene: Scene) -> RelightDataManager:
+    config = RelightDataManagerConfig(
+        dataparser=RelightDataParserConfig(data=scene.root),
+        train_num_rays_per_batch=64,
+        light_rays_per_batch=32,
+        warmup_steps=WARMUP_STEPS,
+    )
+    return config.setup(device="cpu", test_mode="val", world_size=1, local_rank=0)
+
+
+def _drawn(manager: RelightDataManager, step: int) -> list[torch.Tensor]:
+    rays, batch = manager.next_train(step)
+    return [rays.origins, rays.directions, rays.camera_indices, batch["image"], *rays.metadata.values()]
+
+
+def test_a_batch_depends_on_its_step_alone(tiny_scene: Scene) -> None:
+    manager, other = _manager(tiny_scene), _manager(tiny_scene)
+    batches = [_drawn(manager, step) for step in range(5)]
+    for step in (4, 0, 3):
+        torch.rand(step + 7)
+        for ours, same in zip(batches[step], _drawn(other, step), strict=True):
+            assert torch.equal(ours, same)
+    assert not torch.equal(batches[3][0], batches[4][0])
+    assert not torch.equal(batches[0][1], batches[1][1])
+
+
+def test_held_out_views_are_split_off_with_all_their_lights(tiny_scene: Scene) -> None:
+    parser = RelightDataParserConfig(data=tiny_scene.root).setup()
+    train, held_out = (parser.get_dataparser_outputs(split).metadata for split in ("train", "val"))
+    assert list(held_out["view_names"]) == held_out_views(tiny_scene)
+    assert sorted([*train["view_names"], *held_out["view_names"]]) == sorted(tiny_scene.cameras().names)
+    views = {Path(path).name.split("__")[0] for row in train["relit_filenames"] for path in row}
+    assert views == set(train["view_names"])
+
+
+@pytest.mark.parametrize("step", [0, WARMUP_STEPS])
+def test_every_colour_is_that_of_its_ray_s_pixel_under_its_light(tiny_scene: Scene, step: int) -> None:
+    manager = _manager(tiny_scene)
+    rays, batch = manager.next_train(step)
+    outputs = manager.train_dataparser_outputs
+    rotation = outputs.dataparser_transform[:, :3].double().numpy()
+    lights = load_lights(tiny_scene.matched / "lights.json")
+    for index in range(len(rays)):
+        view = outputs.metadata["view_names"][int(rays.camera_indices[index])]
+        camera = tiny_scene.cameras().chosen([view])[0]
+        row, column = _pixel(camera, rotation.T @ rays.directions[index].double().numpy())
+        if step < WARMUP_STEPS:
+            expected = read_image(tiny_scene.image_path(view))[row, column]
+        else:
+            shown = rays.metadata["lights"][index].double().numpy().reshape(-1, 3) @ rotation
+            in_camera = shown @ camera.camera_to_world[:3, :3]
+            nearest = (in_camera @ lights.directions.T).argmax(axis=1)
+            assert lights.directions[nearest] == pytest.approx(in_camera, abs=1e-5)
+            files = [tiny_scene.matched / f"{view}__{lights.names[light]}.png" for light in nearest]
+            expected = [read_image(file)[row, column] for file in files]
+        assert batch["image"][index].numpy() * 255.0 == pytest.approx(np.array(expected, float), abs=1e-3)
+
+
+def _pixel(camera: Camera, direction_world: np.ndarray) -> tuple[int, int]:
+    x, y, z = camera.camera_to_world[:3, :3].T @ direction_world
+    fx, fy, cx, cy = camera.intrinsics
+    row, column = cy - fy * y / -z - 0.5, cx + fx * x / -z - 0.5
+    assert (row, column) == pytest.approx((round(row), round(column)), abs=1e-3)
+    return round(row), round(column)

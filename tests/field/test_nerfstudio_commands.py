@@ -1,0 +1,103 @@
+"""nerfstudio's own commands work on a scene folder: train, then evaluate, render and view what was trained, offline."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relightnerf.images import read_image
+from relightnerf.scene import Scene
+
+ROOT = Path(__file__).parents[2]
+NOWHERE = "http://127.0.0.1:9"
+
+
+def _start(folder: Path, name: str, *arguments: object) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        **{"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "TORCH_HOME": str(folder / "torch")},
+        **{"HF_HUB_OFFLINE": "1", "http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": ""},
+    }
+    command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
+    output = (folder / f"{name}.log").open("w")
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output, text=True)
+
+
+def _finish(process: subprocess.Popen[str], log: Path) -> None:
+    assert process.wait(timeout=240) == 0, log.read_text()
+
+
+@pytest.fixture(scope="module")
+def run(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a nerfstudio run of two steps on photos and two on relit images."""
+    folder = tmp_path_factory.mktemp("nerfstudio")
+    warmup = ["--pipeline.model.warmup-steps", 2, "--pipeline.datamanager.warmup-steps", 2]
+    names = ["--output-dir", folder, "--experiment-name", "tiny", "--timestamp", "run"]
+    steps = ["--max-num-iterations", 4, "--vis", "tensorboard", "--machine.device-type", "cpu"]
+    process = _start(folder, "ns-train", "relightnerf", "--data", tiny_scene.root, *steps, *warmup, *names)
+    _finish(process, folder / "ns-train.log")
+    return folder / "tiny" / "relightnerf" / "run"
+
+
+@pytest.fixture(scope="module")
+def results(run: Path) -> Iterator[tuple[Path, bytes]]:
+    """The folder that ns-eval and ns-render have written to, and the page of ns-viewer; they run side by side."""
+    folder = run.parents[2]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = ["--load-config", run / "config.yml"]
+    processes = {
+        "ns-eval": _start(folder, "ns-eval", *config, "--output-path", folder / "eval.json"),
+        "ns-render": _start(folder, "ns-render", "dataset", *config, "--output-path", folder / "renders"),
+        "ns-viewer": _start(folder, "ns-viewer", *config, "--viewer.websocket-port", port),
+    }
+    try:
+        page = _page(f"http://127.0.0.1:{port}", processes["ns-viewer"], folder / "ns-viewer.log")
+        for name in ("ns-eval", "ns-render"):
+            _finish(processes[name], folder / f"{name}.log")
+        yield folder, page
+    finally:
+        for process in processes.values():
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+
+
+def test_training_saves_its_last_step(run: Path) -> None:
+    assert (run / "config.yml").is_file()
+    assert [path.name for path in (run / "nerfstudio_models").iterdir()] == ["step-000000003.ckpt"]
+
+
+def test_the_saved_run_is_evaluated(results: tuple[Path, bytes]) -> None:
+    scores = json.loads((results[0] / "eval.json").read_text())
+    assert scores["method_name"] == "relightnerf"
+    assert 5.0 < scores["results"]["psnr"] < 60.0
+
+
+def test_the_saved_run_is_rendered(results: tuple[Path, bytes], tiny_scene: Scene) -> None:
+    (picture,) = (results[0] / "renders").rglob("rgb*")
+    assert read_image(picture).shape == (tiny_scene.height, tiny_scene.width, 3)
+    assert read_image(picture).std() > 2.0
+
+
+def test_the_saved_run_is_shown_in_the_viewer(results: tuple[Path, bytes]) -> None:
+    assert b"<html" in results[1].lower()
+
+
+def _page(address: str, process: subprocess.Popen[str], log: Path) -> bytes:
+    end = time.monotonic() + 240.0
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return answer.read()
+        except OSError:
+            time.sleep(0.3)
+    raise AssertionError(f"no answer from {address}\n{log.read_text()}")

@@ -1,0 +1,84 @@
+"""Pictures of a field: the same after saving, in a moved world, and under the capture's light after the fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from relightnerf.cameras import Camera
+from relightnerf.errors import InputError
+from relightnerf.field.dataparser import scene_frame
+from relightnerf.field.frame import FieldFrame
+from relightnerf.field.rendering import FieldRenderer
+from relightnerf.field.runs import load_pipeline, run_config
+from relightnerf.lights import rotation_between
+from relightnerf.pipeline.geometry import base_field
+from relightnerf.scene import Scene
+
+LIGHT = np.array([0.48, 0.6, 0.64])
+
+
+def test_a_trained_field_saved_and_loaded_gives_the_same_pictures(tiny_scene: Scene, tmp_path: Path) -> None:
+    config = run_config(tiny_scene, tmp_path / "run", 8, "matched", (2, 2), "cpu")
+    config.vis, config.pipeline.datamanager.train_num_rays_per_batch = "none", 256
+    trainer = config.setup(local_rank=0, world_size=1)
+    trainer.setup()
+    for step in range(4):
+        trainer.pipeline.train()
+        trainer.train_iteration(step)
+    trainer.save_checkpoint(3)
+    config.save_config()
+    camera = tiny_scene.cameras()[0]
+    in_memory = FieldRenderer(trainer.pipeline.model, scene_frame(tiny_scene, tiny_scene.cameras()))
+    loaded = FieldRenderer.load(tiny_scene, "cpu", tmp_path / "run")
+    for light in (None, LIGHT):
+        pictures = [renderer.relight(renderer.features(camera), light) for renderer in (in_memory, loaded)]
+        assert np.ptp(pictures[0]) > 0.01
+        np.testing.assert_array_equal(*pictures)
+
+
+def test_the_fit_leaves_the_picture_under_the_capture_s_light_as_it_was(tiny_scene: Scene) -> None:
+    camera = tiny_scene.cameras()[1]
+    fitted = FieldRenderer.load(tiny_scene, "cpu")
+    base = FieldRenderer.load(tiny_scene, "cpu", base_field(tiny_scene))
+    np.testing.assert_array_equal(fitted.relight(fitted.features(camera)), base.relight(base.features(camera)))
+    np.testing.assert_array_equal(fitted.features(camera).depth, base.features(camera).depth)
+
+
+def test_light_that_was_trained_no_step_changes_nothing(tiny_scene: Scene) -> None:
+    _, pipeline, _ = load_pipeline(tiny_scene)
+    torch.nn.init.zeros_(pipeline.model.light_decoder.offset[-1].weight)
+    torch.nn.init.zeros_(pipeline.model.light_decoder.offset[-1].bias)
+    renderer = FieldRenderer(pipeline.model, scene_frame(tiny_scene, tiny_scene.cameras()))
+    seen = renderer.features(tiny_scene.cameras()[0])
+    np.testing.assert_array_equal(renderer.relight(seen, LIGHT), renderer.relight(seen))
+
+
+def test_a_light_changes_the_picture_and_the_opposite_one_changes_it_otherwise(tiny_scene: Scene) -> None:
+    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    seen = renderer.features(tiny_scene.cameras()[0])
+    pictures = [renderer.relight(seen, light) for light in (None, LIGHT, -LIGHT)]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(pictures[first] - pictures[second]).mean() > 1e-3
+
+
+def test_a_world_and_its_light_turned_together_look_the_same(tiny_scene: Scene) -> None:
+    turn = rotation_between(np.array([0.0, 0.0, 1.0]), np.array([0.6, -0.64, 0.48]))
+    growth, shift = 3.0, np.array([1.0, 2.0, -5.0])
+    frame, camera = scene_frame(tiny_scene, tiny_scene.cameras()), tiny_scene.cameras()[2]
+    moved_frame = FieldFrame(frame.rotation @ turn.T, growth * turn @ frame.center + shift, frame.scale / growth)
+    pose = camera.camera_to_world.copy()
+    pose[:3, :3], pose[:3, 3] = turn @ pose[:3, :3], growth * turn @ pose[:3, 3] + shift
+    moved_camera = Camera(camera.name, pose, camera.intrinsics, camera.width, camera.height)
+    _, pipeline, _ = load_pipeline(tiny_scene)
+    renderer, moved = (FieldRenderer(pipeline.model, f) for f in (frame, moved_frame))
+    picture = renderer.relight(renderer.features(camera), LIGHT)
+    np.testing.assert_allclose(moved.relight(moved.features(moved_camera), turn @ LIGHT), picture, atol=2e-3)
+    assert np.abs(moved.relight(moved.features(moved_camera), LIGHT) - picture).max() > 2e-3
+
+
+def test_a_field_of_the_capture_s_light_alone_refuses_others(tiny_scene: Scene) -> None:
+    base = FieldRenderer.load(tiny_scene, "cpu", base_field(tiny_scene))
+    with pytest.raises(InputError, match="only the capture's own light"):
+        base.relight(base.features(tiny_scene.cameras()[0]), LIGHT)
