@@ -1,5 +1,7 @@
 """Reading and writing the pictures and arrays of a scene."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +22,36 @@ def read_image(path: Path, upright: bool = True) -> UInt8[np.ndarray, "height wi
     Raises:
         InputError: the file is absent or not a picture that Pillow reads.
     """
-    try:
-        with Image.open(path) as image:
-            turned = ImageOps.exif_transpose(image) if upright else image
-            return np.asarray(turned.convert("RGB"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such image", "check the path or remove its entry") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({error})", "replace or remove the file") from None
+    with _named_errors(path), Image.open(path) as image:
+        turned = ImageOps.exif_transpose(image) if upright else image
+        return np.asarray(turned.convert("RGB"))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels of a picture whose file is whole; it is not decoded.
+
+    Raises:
+        InputError: the file is absent, broken, or not a picture that Pillow reads.
+    """
+    with _named_errors(path), Image.open(path) as image:
+        image.verify()
+        return image.size
 
 
 def write_image(path: Path, image: UInt8[np.ndarray, "height width *channels"]) -> None:
     """Write an 8-bit picture atomically; the suffix chooses the format."""
     with atomic_path(path) as temporary:
         Image.fromarray(image).save(temporary)
+
+
+@contextmanager
+def _named_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image", "check the path or remove its entry") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path}: cannot be read as an image ({error})", "replace or remove the file") from None
 
 
 def read_array(path: Path) -> Float[np.ndarray, "..."]:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import sys
@@ -89,6 +90,83 @@ def test_a_scene_file_with_a_wrong_value(fails: Callable[..., str], scene: Scene
 def test_an_absent_capture_is_found_before_anything_starts(fails: Callable[..., str], tmp_path: Path) -> None:
     assert "no such capture" in fails("run", "--capture", tmp_path / "absent", "--scene", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three photos."""
+    for index in range(3):
+        write_image(tmp_path / "photos" / f"{index}.png", np.full((48, 64, 3), 60 * index, np.uint8))
+    return tmp_path / "photos"
+
+
+def _keep_one(folder: Path) -> None:
+    for name in ("0.png", "2.png"):
+        (folder / name).unlink()
+
+
+PHOTO_FAULTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "absent": (shutil.rmtree, ("photos: no such file or folder",)),
+    "empty": (lambda folder: [path.unlink() for path in folder.iterdir()], ("photos: an empty folder",)),
+    "one": (_keep_one, ("photos: only one photo",)),
+    "unreadable": (lambda folder: (folder / "1.png").write_text("broken"), ("1.png: cannot be read as an image",)),
+    "cut off": (
+        lambda folder: (folder / "1.png").write_bytes((folder / "1.png").read_bytes()[:60]),
+        ("1.png: cannot be read as an image",),
+    ),
+    "mixed sizes": (lambda folder: write_image(folder / "1.png", np.zeros((40, 64, 3), np.uint8)), ("1.png", "64x40")),
+    "of text": (lambda folder: [path.rename(path.with_suffix(".txt")) for path in folder.iterdir()], ("photos",)),
+}
+
+
+@pytest.mark.parametrize("fault", PHOTO_FAULTS)
+def test_photos_that_cannot_be_used(fails: Callable[..., str], photos: Path, tmp_path: Path, fault: str) -> None:
+    spoil, expected = PHOTO_FAULTS[fault]
+    spoil(photos)
+    line = fails("prepare", "--capture", photos, "--scene", tmp_path / "new")
+    assert all(text in line for text in expected), line
+    assert not (tmp_path / "new" / "scene.json").exists()
+
+
+DATASET_FAULTS: dict[str, tuple[Callable[[dict], object], tuple[str, ...]]] = {
+    "no frames": (lambda content: content.pop("frames"), ("transforms.json", "frames")),
+    "empty frames": (lambda content: content["frames"].clear(), ("transforms.json", "frames")),
+    "no focal length": (lambda content: content["frames"][1].pop("fl_x"), ("transforms.json: frame 1", "fl_x")),
+    "no pose": (lambda content: content["frames"][1].pop("transform_matrix"), ("frame 1", "transform_matrix")),
+    "no file": (lambda content: content["frames"][1].pop("file_path"), ("frame 1", "file_path")),
+    "a pose that is no number": (
+        lambda content: content["frames"][1]["transform_matrix"][0].__setitem__(3, float("nan")),
+        ("frame 1", "pose"),
+    ),
+    "a file that is absent": (
+        lambda content: content["frames"][1].update(file_path="images/gone.png"),
+        ("gone.png",),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", DATASET_FAULTS)
+def test_a_dataset_that_cannot_be_used(fails: Callable[..., str], scene: Scene, tmp_path: Path, fault: str) -> None:
+    shutil.copytree(scene.capture, tmp_path / "dataset")
+    content = read_json(tmp_path / "dataset" / "transforms.json")
+    spoil, expected = DATASET_FAULTS[fault]
+    spoil(content)
+    (tmp_path / "dataset" / "transforms.json").write_text(json.dumps(content))
+    line = fails("prepare", "--capture", tmp_path / "dataset", "--scene", tmp_path / "new")
+    assert all(text in line for text in expected), line
+    assert not (tmp_path / "new" / "scene.json").exists()
+
+
+@pytest.mark.parametrize("picture", ["capture/images/b.png", "relit/shading/b__right.png"])
+def test_a_picture_that_broke_later_is_found_before_anything_is_cleared(
+    fails: Callable[..., str], scene: Scene, picture: str
+) -> None:
+    assert main(["match", "--scene", str(scene.root)]) == 0
+    path = scene.root / picture
+    path.write_bytes(path.read_bytes()[:200])
+    assert f"{picture}: cannot be read as an image" in fails("match", "--scene", scene.root)
+    write_image(path, np.zeros((20, 32, 3), np.uint8))
+    assert "another size" in fails("match", "--scene", scene.root)
 
 
 @pytest.mark.parametrize("command", ["run", "synthesize"])

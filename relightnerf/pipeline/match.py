@@ -37,7 +37,7 @@ class Match:
         relit = scene.relit(Path(self.relighter).name)
         lights = _lights(relit, self.relighter)
         names = scene.cameras().names
-        pictures = _complete_set(relit, names, lights, self.relighter)
+        pictures = _complete_set(scene, relit, lights, self.relighter)
         inputs = [relit / "lights.json", *pictures, *(scene.image_path(n) for n in names), *_masks(scene, names)]
         stage = Stage("match", scene.matched, {"mode": self.mode, "relighter": self.relighter}, inputs)
         stage.run(lambda: self._work(scene, relit, names, lights), self.force)
@@ -61,10 +61,6 @@ class Match:
         photo = to_float(read_image(scene.image_path(name)))
         mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
         pictures = to_float(np.stack([read_image(relit / f"{name}__{light}.png") for light in lights.names]))
-        if pictures.shape[1:] != photo.shape:
-            raise InputError(
-                f"{relit}: pictures of {name} have another size than its photo", "run `relightnerf synthesize --force`"
-            )
         for light, image in zip(lights.names, match_images(pictures, photo, self.mode, mask), strict=True):
             path = scene.matched / f"{name}__{light}.png"
             if not path.is_file():
@@ -83,14 +79,19 @@ def _lights(relit: Path, relighter: str) -> "LightSet":
     return load_lights(path)
 
 
-def _complete_set(relit: Path, names: tuple[str, ...], lights: "LightSet", relighter: str) -> list[Path]:
-    paths = [relit / f"{name}__{light}.png" for name in names for light in lights.names]
-    for path in paths:
-        if not path.is_file():
-            raise InputError(
-                f"{path}: missing from the relit pictures",
-                f"run `relightnerf synthesize --relighter {relighter} --force`",
-            )
+def _complete_set(scene: "Scene", relit: Path, lights: "LightSet", relighter: str) -> list[Path]:
+    """Return the relit pictures, all of them whole and of their photo's size."""
+    from relightnerf.images import image_size
+
+    fix, paths = f"run `relightnerf synthesize --relighter {relighter} --force`", []
+    for name in scene.cameras().names:
+        size = image_size(scene.image_path(name))
+        for path in (relit / f"{name}__{light}.png" for light in lights.names):
+            if not path.is_file():
+                raise InputError(f"{path}: missing from the relit pictures", fix)
+            if image_size(path) != size:
+                raise InputError(f"{path}: has another size than the photo of {name}", fix)
+            paths.append(path)
     return paths
 
 
