@@ -3,6 +3,7 @@
 import errno
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,16 @@ COMMANDS = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render"
 
 _NO_SPACE_MESSAGES = ("PytorchStreamWriter failed writing", "items requested", "requested and")
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+_WARNING_LIBRARIES = (
+    "kornia",
+    "nerfacc",
+    "nerfstudio",
+    "torch",
+    "torchmetrics",
+    "torchvision",
+    "transformers",
+    "viser",
+)
 _EXIT_INPUT = 2
 _EXIT_INTERRUPTED = 130
 
@@ -38,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after ``--help`` (0) and after flags that do not parse (2).
     """
+    _silence_libraries()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:
         print(f"relightnerf {__version__}")
@@ -68,6 +80,11 @@ def stage_main(command: str) -> None:
     script_folder = Path(sys.argv[0]).resolve().parent
     sys.path[:] = [entry for entry in sys.path if not entry or Path(entry).resolve() != script_folder]
     sys.exit(main([command, *sys.argv[1:]]))
+
+
+def _silence_libraries() -> None:
+    """Hide what libraries warn each other about (deprecations, their own defaults): users can do nothing about it."""
+    warnings.filterwarnings("ignore", module=rf"({'|'.join(_WARNING_LIBRARIES)})(\.|$)")
 
 
 def _parsed(arguments: Sequence[str]) -> Command:

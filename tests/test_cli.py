@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,15 @@ def test_a_stage_script_hides_no_installed_package(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert str(tmp_path) not in result.stderr
     assert str(ROOT) in result.stderr
+
+
+def test_libraries_warn_in_vain_and_we_do_not() -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        main(["--version"])
+        for module in ("torch", "torch.jit._script", "nerfstudio.engine.trainer", "torchless", "relightnerf.scene"):
+            warnings.warn_explicit(module, FutureWarning, "file.py", 1, module)
+    assert [str(warning.message) for warning in seen] == ["torchless", "relightnerf.scene"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")

@@ -263,7 +263,7 @@ def _process(arguments: list[object], file_limit: int | None = None) -> subproce
         if file_limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
-    command = [sys.executable, "-B", "-W", "ignore", "-m", "relightnerf", *map(str, arguments)]
+    command = [sys.executable, "-B", "-m", "relightnerf", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, preexec_fn=limited, timeout=120

@@ -16,7 +16,7 @@ from relightnerf.pipeline.prepare import Prepare
 from relightnerf.scene import Scene
 
 ROOT = Path(__file__).parents[2]
-EAGER = "from relightnerf.field import training; training._SECONDS_PER_SAVE = 0.0; "
+EAGER = "cli._silence_libraries(); from relightnerf.field import training; training._SECONDS_PER_SAVE = 0.0; "
 OWN = ("manifest.json", "config.yml", ".progress.json")  # these hold times and the scene's own path
 
 
@@ -50,9 +50,9 @@ def test_a_fit_killed_after_checkpoints_gives_the_same_bytes(
 
 def _kill(arguments: list[str], folder: Path, checkpoints: int) -> None:
     """Start a command that saves after every step, and kill it when it has saved so many checkpoints."""
-    code = f"import sys; from relightnerf.cli import main; {EAGER if checkpoints else ''}sys.exit(main(sys.argv[1:]))"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
-    process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, stdout=subprocess.DEVNULL)
+    code = f"import sys; from relightnerf import cli; {EAGER if checkpoints else ''}sys.exit(cli.main(sys.argv[1:]))"
+    environment, pipe = {**os.environ, "PYTHONPATH": str(ROOT)}, subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, stdout=pipe, stderr=pipe)
     seen: set[str] = set()
     end = time.monotonic() + 120.0
     ready = False
@@ -62,7 +62,8 @@ def _kill(arguments: list[str], folder: Path, checkpoints: int) -> None:
         started = any(folder.rglob("config.yml")) and (folder / ".progress.json").is_file()
         ready = started and len(seen) >= checkpoints
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "it ended before it could be killed"
+    _, printed = process.communicate()
+    assert (process.returncode, printed) == (-signal.SIGKILL, b"")
     assert ready and not (folder / "manifest.json").exists()
     assert bool(checkpoints) == any(folder.rglob("step-*.ckpt"))
 

@@ -39,7 +39,7 @@ def test_a_busy_port_is_refused() -> None:
 def test_the_viewer_answers_on_its_address_and_ends_cleanly_on_ctrl_c(tiny_scene: Scene) -> None:
     port = _free_port()
     command = [sys.executable, "-u", "-m", "relightnerf", "view", "--scene", str(tiny_scene.root), "--port", str(port)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
     try:
@@ -49,8 +49,7 @@ def test_the_viewer_answers_on_its_address_and_ends_cleanly_on_ctrl_c(tiny_scene
         out, err = process.communicate(timeout=60)
     assert b"<html" in page.lower()
     assert f"http://127.0.0.1:{port}" in out
-    assert process.returncode == 0, err
-    assert "Traceback" not in err
+    assert (process.returncode, err) == (0, "")
 
 
 def _page(address: str, process: subprocess.Popen[str], seconds: float = 120.0) -> bytes:
