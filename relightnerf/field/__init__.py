@@ -1,0 +1,1 @@
+"""The relightable radiance field, as a method of nerfstudio."""

@@ -22,7 +22,7 @@ class RelightDataManagerConfig(VanillaDataManagerConfig):
 
     _target: type = field(default_factory=lambda: RelightDataManager)
     dataparser: RelightDataParserConfig = field(default_factory=RelightDataParserConfig)
-    train_num_rays_per_batch: int = 4096
+    train_num_rays_per_batch: int = 2048
     """Rays of a step on the capture's photos."""
     light_rays_per_batch: int = 2048
     """Rays of a step on relit images."""

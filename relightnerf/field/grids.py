@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-_SHIFT, _GAIN = -6.0, 60.0
+_SHIFT, _GAIN = -4.5, 60.0
 
 
 class DensityGrid(nn.Module):

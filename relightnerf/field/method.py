@@ -55,7 +55,11 @@ def field_config(warmup_steps: int = 2000, light_steps: int = 2000) -> RelightTr
             datamanager=RelightDataManagerConfig(
                 dataparser=RelightDataParserConfig(), warmup_steps=warmup_steps, eval_num_rays_per_batch=4096
             ),
-            model=RelightModelConfig(warmup_steps=warmup_steps, resize_steps=(round(0.15 * total), round(0.4 * total))),
+            model=RelightModelConfig(
+                warmup_steps=warmup_steps,
+                resize_steps=(round(0.15 * total), round(0.4 * total)),
+                near_plane_steps=round(0.2 * total),
+            ),
         ),
         optimizers={
             "density": _decaying(0.5, 0.05, total),

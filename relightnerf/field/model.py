@@ -1,6 +1,5 @@
 """The nerfstudio model: a radiance field whose colour follows the direction of the light."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -28,6 +27,7 @@ from relightnerf.lights import direction_from_angles
 
 _COARSE_UPDATE_STEPS = 10
 _TOTAL_VARIATION_STEPS = 5
+_MOST_COARSE_DEPTH = 1.0
 
 
 @dataclass
@@ -39,9 +39,9 @@ class RelightModelConfig(ModelConfig):
     """Rays start at near_plane by themselves."""
     eval_num_rays_per_chunk: int = 16384
     """Rays rendered at once."""
-    density_resolutions: tuple[int, ...] = (64, 112, 176)
+    density_resolutions: tuple[int, ...] = (48, 96, 160)
     """Voxels per axis of the density grid, from coarse to fine."""
-    plane_resolutions: tuple[int, ...] = (128, 256, 512)
+    plane_resolutions: tuple[int, ...] = (64, 160, 384)
     """Cells per axis of the feature planes, from coarse to fine."""
     grid_resolution: int = 64
     """Voxels per axis of the coarse feature grids."""
@@ -67,12 +67,18 @@ class RelightModelConfig(ModelConfig):
     """Share in a ray's colour from which features are surely looked up in training; below, by lot in proportion."""
     near_plane: float = 0.2
     """Where rays start, in units of half the inner cube's side."""
+    first_near_plane: float = 1.2
+    """Where they start at the first step: close to a camera, nothing tells a cloud from the scene behind it."""
+    near_plane_steps: int = 200
+    """Steps until they start at the near plane."""
     far_plane: float = 60.0
     """Where rays end, in the same units."""
     warmup_steps: int = 2000
     """Steps on the capture's photos before the light's part is trained on relit images."""
     distortion_loss_mult: float = 2e-3
     """Weight of the distortion loss."""
+    opacity_loss_mult: float = 1e-3
+    """Weight of the light that no sample stops: every ray ends somewhere, and what is left has no colour to learn."""
     total_variation_mult: float = 5e-2
     """Weight of the total variation of the density grid, which counts in every fifth step."""
     latent_loss_mult: float = 1e-3
@@ -89,7 +95,7 @@ class RaySurface(NamedTuple):
         all_weights: (rays, intervals) of all intervals.
         edges: (rays, intervals + 1) positions along the ray in [0, 1], even in contracted space.
         depth: (rays, 1) median distance along the ray, in the field's units.
-        accumulation: (rays, 1) weight that is not the far background's.
+        accumulation: (rays, 1) share of the ray that its samples stop.
     """
 
     points: Tensor
@@ -159,8 +165,8 @@ class RelightModel(Model):
                 self.density.update_coarse()
 
         return [
-            _callback(before, TrainingCallbackLocation.BEFORE_TRAIN_ITERATION),
-            _callback(after, TrainingCallbackLocation.AFTER_TRAIN_ITERATION),
+            TrainingCallback([TrainingCallbackLocation.BEFORE_TRAIN_ITERATION], before),
+            TrainingCallback([TrainingCallbackLocation.AFTER_TRAIN_ITERATION], after),
         ]
 
     def update_to_step(self, step: int) -> None:
@@ -188,8 +194,8 @@ class RelightModel(Model):
 
     def _freeze(self, step: int) -> None:
         warmup = self._is_warmup(step)
-        for module in (self.density, self.capture_features, self.capture_decoder):
-            module.requires_grad_(warmup)
+        for kept in (self.density, self.capture_features, self.capture_decoder):
+            kept.requires_grad_(warmup)
         for module in (self.light_features, self.light_decoder):
             module.requires_grad_(not warmup)
         self.latents.requires_grad_(not warmup)
@@ -214,15 +220,12 @@ class RelightModel(Model):
         points = contract(origins[:, None] + directions[:, None] * edges[..., None]) / CONTRACTED_RADIUS
         middles = 0.5 * (points[:, 1:] + points[:, :-1])
         lengths = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
-        density = self.density(middles)
-        background = torch.full_like(density[:, :1], 1e10)  # what is left belongs to the far end
-        weights = render_weights(torch.cat([density * lengths, background], dim=-1))
+        weights = render_weights(self.density(middles) * lengths)
         shares, keep = self._chosen(weights)
-        samples = torch.cat([middles, points[:, -1:]], dim=1)
-        depth = _median(weights.detach(), torch.cat([edges[:, 1:], edges[:, -1:]], dim=-1))
+        depth = _median(weights.detach(), edges[:, 1:])
         ray = torch.nonzero(keep)[:, 0]
-        accumulation = 1.0 - weights[:, -1:]
-        return RaySurface(samples[keep], ray, shares[keep], weights[:, :-1], unit, depth, accumulation)
+        accumulation = weights.sum(dim=-1, keepdim=True)
+        return RaySurface(middles[keep], ray, shares[keep], weights, unit, depth, accumulation)
 
     def _chosen(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Choose the samples whose features are looked up; in training by lot, so that the sum keeps its mean."""
@@ -234,20 +237,26 @@ class RelightModel(Model):
     @torch.no_grad()
     def _place_samples(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
         config, rays = self.config, len(origins)
-        near, far = config.near_plane, config.far_plane
+        near, far = self._near_plane(), config.far_plane
         coarse = torch.linspace(0.0, 1.0, config.coarse_samples + 1, device=origins.device).expand(rays, -1)
         edges = ray_edges(coarse, origins, near, far)
         points = contract(origins[:, None] + directions[:, None] * edges[..., None]) / CONTRACTED_RADIUS
         lengths = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
         where = torch.rand(rays, config.coarse_samples, 1, device=origins.device) if self.training else 0.5
         density = self.density.lookup(points[:, :-1] + (points[:, 1:] - points[:, :-1]) * where)
-        weights = render_weights(density * lengths)
+        # a coarse cell at a silhouette looks solid: what is behind it must get samples too
+        weights = render_weights((density * lengths).clamp_max(_MOST_COARSE_DEPTH))
         fine = torch.linspace(0.0, 1.0, config.fine_samples + 1, device=origins.device).expand(rays, -1)
         if self.training:
             shift = (torch.rand(rays, config.fine_samples - 1, device=origins.device) - 0.5) / config.fine_samples
             fine = fine + nn.functional.pad(shift, (1, 1))
         unit = resample_edges(coarse, weights, fine)
         return unit, ray_edges(unit, origins, near, far)
+
+    def _near_plane(self) -> float:
+        config = self.config
+        early = max(0.0, 1.0 - self._step / max(config.near_plane_steps, 1)) if self.training else 0.0
+        return config.near_plane + early * (config.first_near_plane - config.near_plane)
 
     def composite(self, planes: Features, surface: RaySurface) -> Float[Tensor, "rays features"]:
         """Sum the features along each ray by weight."""
@@ -274,7 +283,7 @@ class RelightModel(Model):
         """The latent of a view that nobody took."""
         return self.latents.mean(dim=0)
 
-    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:  # type: ignore[override]
+    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
         """Render rays.
 
         A bundle's metadata may hold ``lights``: (rays, 3 * lights) unit directions in the field's frame. In training
@@ -288,7 +297,7 @@ class RelightModel(Model):
         outputs = {"accumulation": surface.accumulation, "depth": surface.depth}
         lights = (ray_bundle.metadata or {}).get("lights")
         if self.training and lights is not None:
-            latent = self.latents[ray_bundle.camera_indices[:, 0]]  # type: ignore[index]
+            latent = self.latents[ray_bundle.camera_indices[:, 0]]
             encoded = self.encode_light(surface, features.detach(), latent)
             offset = self.light_decoder(encoded[:, None], lights.unflatten(-1, (-1, 3)))
             return {**outputs, "rgb": torch.sigmoid(logits.detach()[:, None] + offset), "latent": latent}
@@ -320,6 +329,7 @@ class RelightModel(Model):
         losses = {"rgb": nn.functional.mse_loss(outputs["rgb"], target)}
         if "weights" in outputs:
             spread = distortion_loss(outputs["weights"], outputs["edges"])
+            losses["opacity"] = self.config.opacity_loss_mult * (1.0 - outputs["accumulation"]).mean()
             losses["distortion"] = self.config.distortion_loss_mult * spread
             if self._step % _TOTAL_VARIATION_STEPS == 0:
                 losses["total_variation"] = self.config.total_variation_mult * self.density.total_variation()
@@ -339,11 +349,7 @@ class RelightModel(Model):
         psnr = peak_signal_noise_ratio(*pair, data_range=1.0)
         ssim = structural_similarity_index_measure(*pair, data_range=1.0)
         images = {"img": torch.cat([truth, rgb], dim=1), "accumulation": outputs["accumulation"].expand_as(rgb)}
-        return {"psnr": float(psnr), "ssim": float(ssim)}, images  # type: ignore[arg-type]
-
-
-def _callback(function: Callable[[int], None], where: Any) -> TrainingCallback:
-    return TrainingCallback([where], lambda step: function(step), update_every_num_iters=1)
+        return {"psnr": float(psnr), "ssim": float(ssim)}, images
 
 
 def _median(

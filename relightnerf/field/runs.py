@@ -30,7 +30,7 @@ def run_config(
     """
     config = field_config(*steps)
     config.output_dir, config.experiment_name, config.timestamp = output.parent.absolute(), output.name, "run"
-    config.machine.device_type = device  # type: ignore[assignment]
+    config.machine.device_type = device
     parser = config.pipeline.datamanager.dataparser
     parser.eval_every, parser.lights_from = eval_every, lights_from
     return at_scene(config, scene)
@@ -63,7 +63,7 @@ def load_pipeline(scene: Scene, device: str = "cpu") -> tuple[RelightTrainerConf
         raise InputError(f"{scene.field}: no fitted field", f"run `relightnerf fit --scene {scene.root}` first")
     config = at_scene(yaml.load((run / "config.yml").read_text(), Loader=yaml.Loader), scene)
     config.output_dir = scene.root.absolute()
-    config.machine.device_type = device  # type: ignore[assignment]
+    config.machine.device_type = device
     config.load_dir = checkpoint.parent
     pipeline = config.pipeline.setup(device=device, test_mode="test")
     state = torch.load(checkpoint, map_location="cpu")

@@ -58,7 +58,7 @@ def _save_config(config: RelightTrainerConfig) -> None:
 
 def _set_up(config: RelightTrainerConfig) -> RelightTrainer:
     torch.manual_seed(_SEED)
-    config.vis = "none"  # type: ignore[assignment]  # neither a viewer nor an event log
+    config.vis = "none"  # neither a viewer nor an event log
     config.logging.local_writer.enable = False
     config.load_dir = config.get_checkpoint_dir() if newest_checkpoint(config.get_base_dir()) else None
     trainer = config.setup(local_rank=0, world_size=1)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from relightnerf.geometry.depth_sources import DepthSource
     from relightnerf.scene import Scene
 
-STEPS = {"quick": 1000, "full": 6000}
+STEPS = {"quick": 600, "full": 4000}
 """Training steps of the base field by preset."""
 
 
@@ -26,7 +26,7 @@ class Geometry:
     eval_every: int = 8
     """Every so many views, one is held out of this fit and of the relightable one; 0 holds out none."""
     depth_source: str = "field"
-    """field: of the base field; folder:PATH with <view>.npy; or a transformers depth-estimation model (id or folder)."""
+    """field: of the base field; folder:PATH with <view>.npy; or a transformers depth model (id or folder)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA if there is any."""
     force: bool = False
