@@ -21,7 +21,8 @@ LIGHT = np.array([0.48, 0.6, 0.64])
 
 def test_a_trained_field_saved_and_loaded_gives_the_same_pictures(tiny_scene: Scene, tmp_path: Path) -> None:
     config = run_config(tiny_scene, tmp_path / "run", 8, "matched", (2, 2), "cpu")
-    config.vis, config.pipeline.datamanager.train_num_rays_per_batch = "none", 256
+    config.vis, config.logging.local_writer.enable = "none", False
+    config.pipeline.datamanager.train_num_rays_per_batch = 256
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
     for step in range(4):
