@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
+from torch import Tensor
 
 from relightnerf.files import atomic_path
 
@@ -18,6 +19,11 @@ class RelightTrainerConfig(TrainerConfig):
 
 class RelightTrainer(Trainer):
     """Writes each checkpoint beside its place and renames it, so that a kill never leaves half of one."""
+
+    def train_iteration(self, step: int) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Run one step; the losses come without their graph, which must not outlive the sizes that the grids have."""
+        loss, losses, metrics = super().train_iteration(step)
+        return loss.detach(), {name: value.detach() for name, value in losses.items()}, metrics
 
     def save_checkpoint(self, step: int, with_optimizers: bool = True) -> None:
         """Write the state after ``step``; older checkpoints go once it is there, if the configuration says so.

@@ -40,6 +40,7 @@ def run(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a nerfstudio run of two steps on photos and two on relit images."""
     folder = tmp_path_factory.mktemp("nerfstudio")
     warmup = ["--pipeline.model.warmup-steps", 2, "--pipeline.datamanager.warmup-steps", 2]
+    warmup += ["--pipeline.model.resize-steps", 1, 2]
     names = ["--output-dir", folder, "--experiment-name", "tiny", "--timestamp", "run"]
     steps = ["--max-num-iterations", 4, "--vis", "tensorboard", "--machine.device-type", "cpu"]
     process = _start(folder, "ns-train", "relightnerf", "--data", tiny_scene.root, *steps, *warmup, *names)
