@@ -58,7 +58,8 @@ def test_the_wheel_holds_the_whole_library(wheel_files: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["datasets", "stages", "scripts", "tests"])
 def test_our_folders_are_no_packages(name: str, tmp_path: Path) -> None:
-    find = f"import importlib.util as u; s = u.find_spec({name!r}); print(s and list(s.submodule_search_locations or ()))"
+    find = f"from importlib.util import find_spec; spec = find_spec({name!r}); "
+    find += "print(spec and list(spec.submodule_search_locations or ()))"
     found = subprocess.run([sys.executable, "-c", find], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert str(_ROOT / name) not in found.stdout
     assert not (_ROOT / name / "__init__.py").exists()
