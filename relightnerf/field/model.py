@@ -51,6 +51,8 @@ class RelightModelConfig(ModelConfig):
     """Steps at which the next resolution takes over."""
     capture_channels: int = 16
     """Features per plane for the colour under the capture's own light."""
+    light_plane_resolution: int = 192
+    """Cells per axis of the light's planes: light changes over larger distances than texture."""
     light_channels: int = 16
     """Features per plane for what another light changes."""
     latents: int = 8
@@ -125,7 +127,7 @@ class RelightModel(Model):
         self.density = DensityGrid(config.density_resolutions[0])
         coarse = (config.grid_resolution, config.grid_channels)
         self.capture_features = Features(config.plane_resolutions[0], config.capture_channels, *coarse)
-        self.light_features = Features(config.plane_resolutions[0], config.light_channels, *coarse)
+        self.light_features = Features(config.light_plane_resolution, config.light_channels, *coarse)
         self.capture_decoder = CaptureDecoder(self.capture_features.size)
         features = self.capture_features.size + self.light_features.size
         self.light_decoder = LightDecoder(features, config.latents, config.light_hidden)
@@ -187,7 +189,6 @@ class RelightModel(Model):
         """Take density and capture colour over from another run's model state; the light's part stays new."""
         fresh = {k: v for k, v in self.state_dict().items() if k.startswith("light_") or k == "latents"}
         self.load_state_dict({**state, **fresh})
-        self.light_features.resize(self.config.plane_resolutions[-1])
 
     def _is_warmup(self, step: int) -> bool:
         return step < self.config.warmup_steps or not self.has_lights
@@ -205,8 +206,6 @@ class RelightModel(Model):
         before = self.density.values.shape[-1]
         self.density.resize(self.config.density_resolutions[level])
         self.capture_features.resize(self.config.plane_resolutions[level])
-        if not self._is_warmup(step):
-            self.light_features.resize(self.config.plane_resolutions[-1])
         return before != self.density.values.shape[-1]
 
     def surface(self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"]) -> RaySurface:

@@ -24,7 +24,8 @@ class Evaluate:
     """Scene folder."""
     truth: Path | None = None
     """Folder with transforms.json, lights.json and true pictures `<camera>__<light>.png`; if `<camera>__capture.png` is
-    there too, the row `identity` tells how good the photo is as it is. Without it, the photos that the fit held out."""
+    there too, the row `identity` tells how good the photo is as it is, and another how good the 2D relighter makes it.
+    Without it, the photos that the fit held out."""
     compare: tuple[str, ...] = ()
     """NAME=FOLDER of other pictures `<camera>__<light>.png`, one more row each."""
     lpips_weights: Path | None = None
@@ -52,6 +53,8 @@ class Evaluate:
         cameras, lights, pairs = self._truth() if self.truth else self._held_out(scene)
         rows = self._other_rows(pairs)
         check_rows(pairs, rows)
+        if "identity" in rows and lights is not None:
+            rows |= _relit_photos(scene, cameras, lights, rows["identity"], device, self.force)
         lpips_weights = self._lpips_weights()
         folder = scene.report / "pictures"
         SceneRenderer(scene, device, self.force).pictures(cameras, lights, folder)
@@ -131,6 +134,46 @@ class Evaluate:
         else:
             Lpips(path)
         return path
+
+
+def _relit_photos(
+    scene: "Scene", cameras: "Cameras", lights: "LightSet", photos: dict[str, Path], device: str, force: bool
+) -> dict[str, dict[str, Path]]:
+    """Relight true photos of held-out cameras with the 2D relighter that the field was fitted to."""
+    from relightnerf.color import to_float, to_uint8
+    from relightnerf.field.rendering import FieldRenderer
+    from relightnerf.files import read_json
+    from relightnerf.geometry.normals import view_normals
+    from relightnerf.geometry.raycast import RayScene
+    from relightnerf.geometry.views import SceneViews, View
+    from relightnerf.images import read_image, write_image
+    from relightnerf.progress import track
+    from relightnerf.relighters import load_relighter
+    from relightnerf.rendering import field_files
+    from relightnerf.stage import MANIFEST, Stage
+
+    name = str(read_json(scene.matched / MANIFEST)["parameters"]["relighter"])
+    folder = scene.report / name
+    row = {
+        f"{camera}__{light}": folder / f"{camera}__{light}.png" for camera in cameras.names for light in lights.names
+    }
+    photo = {camera: photos[f"{camera}__{lights.names[0]}"] for camera in cameras.names}
+
+    def work() -> None:
+        relighter, rays, field = load_relighter(name), RayScene.load(scene.mesh_path), FieldRenderer.load(scene, device)
+        relighter.fit(SceneViews(scene), rays)
+        for camera in track([cameras[i] for i in range(len(cameras))], f"photos by {name}"):
+            depth = field.features(camera).depth
+            image = to_float(read_image(photo[camera.name]))
+            view = View(camera, image, depth, view_normals(camera, depth, rays))
+            relit = relighter.relight(view, rays, lights.directions_world(camera.camera_to_world))
+            for light, picture in zip(lights.names, to_uint8(relit), strict=True):
+                write_image(row[f"{camera.name}__{light}"], picture)
+
+    parameters = {"relighter": name, "directions": lights.directions.tolist()}
+    inputs = [*field_files(scene), scene.mesh_path, *photo.values()]
+    Stage("evaluate", folder, parameters, inputs, [path.name for path in row.values()]).run(work, force)
+    return {name: row}
 
 
 def held_out_views(scene: "Scene") -> list[str]:

@@ -114,8 +114,9 @@ def _write_preview(scene: "Scene", cameras: "Cameras", columns: int = 4) -> None
     chosen = cameras.names[:: max(1, len(cameras) // columns)][:columns]
     photos = [read_image(scene.image_path(name)) for name in chosen]
     depths = [read_array(scene.depth_path(name)) for name in chosen]
-    far = max((float(np.quantile(d[d > 0], 0.98)) for d in depths if (d > 0).any()), default=1.0)
-    shades = [to_uint8(np.repeat(np.where(d > 0, 1.0 - 0.9 * d / far, 0.0)[..., None], 3, axis=-1)) for d in depths]
+    near = min((float(np.quantile(d[d > 0], 0.02)) for d in depths if (d > 0).any()), default=1.0)
+    inverse = [np.divide(near, d, out=np.zeros_like(d), where=d > 0).clip(0.0, 1.0) for d in depths]
+    shades = [to_uint8(np.repeat(values[..., None], 3, axis=-1)) for values in inverse]
     normals = [read_array(scene.normal_path(name)) for name in chosen]
     colours = [to_uint8(np.where(np.any(n != 0, axis=-1, keepdims=True), 0.5 + 0.5 * n, 0.0)) for n in normals]
     labels = [f"{name}: {what}" for what in ("photo", "depth", "normal") for name in chosen]

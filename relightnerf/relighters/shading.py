@@ -47,7 +47,6 @@ class ShadingRelighter:
         cues = ViewCues(view, rays)
         linear = srgb_to_linear(view.image)
         capture = self._exposure * self._capture_shading(cues, view)
-        capture = _aligned(capture, linear, view.known)
         result = np.empty((len(directions_world), *linear.shape), np.float32)
         for index, disc in enumerate(cues.direct(directions_world)):
             target = _canonical_shading(disc, cues)
@@ -75,7 +74,3 @@ def _damped_ratio(target: np.ndarray, capture: np.ndarray, known: np.ndarray) ->
     ratio = (target[..., None] + _DAMPING) / (capture + _DAMPING)
     overall = target[known].mean() / capture[known].mean(axis=0)
     return np.clip(np.where(known[..., None], ratio, overall), 1.0 / _LARGEST_RATIO**2, _LARGEST_RATIO)
-
-
-def _aligned(capture: np.ndarray, linear: np.ndarray, known: np.ndarray) -> np.ndarray:
-    return capture
