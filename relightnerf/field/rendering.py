@@ -1,5 +1,6 @@
 """Pictures of a scene's field: one pass through the field for a camera, then any light for the cost of a decoder."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from relightnerf.errors import InputError
 from relightnerf.field.cpu import tune_cpu
 from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.frame import FieldFrame
-from relightnerf.field.model import RelightModel, RelightModelConfig
+from relightnerf.field.model import RaySurface, RelightModel, RelightModelConfig
 from relightnerf.field.runs import run_folder
 from relightnerf.field.training import newest_checkpoint
 from relightnerf.scene import Scene
@@ -30,13 +31,11 @@ class FeatureBuffer:
         camera: the camera.
         logits: (height * width, 3), of the sRGB colours under the capture's own light.
         encoded: (height * width, hidden), for the light's decoder; None for a field without lights.
-        depth: (height, width) float32, along the camera's -z in world units, 0 where nothing is near.
     """
 
     camera: Camera
     logits: Tensor
     encoded: Tensor | None
-    depth: Float[np.ndarray, "height width"]
 
 
 class FieldRenderer:
@@ -76,23 +75,32 @@ class FieldRenderer:
         Args:
             camera: posed in the capture's world frame.
         """
-        model, device = self._model, self._model.device
-        pose = torch.as_tensor(self._frame.poses(camera.camera_to_world), dtype=torch.float32, device=device)
-        local = torch.as_tensor(camera.rays_camera(), dtype=torch.float32, device=device).reshape(-1, 3)
-        lengths = local.norm(dim=-1, keepdim=True)
-        directions = (local / lengths) @ pose[:3, :3].T
-        logits, encoded, depth = [], [], []
-        for start in range(0, len(local), _RAYS_AT_ONCE):
-            rays = directions[start : start + _RAYS_AT_ONCE]
-            surface = model.surface(pose[:3, 3].expand_as(rays), rays)
-            colour, features = model.capture_logits(surface, rays)
+        model = self._model
+        logits, encoded = [], []
+        for directions, surface, _ in self._surfaces(camera):
+            colour, features = model.capture_logits(surface, directions)
             logits.append(colour)
             if model.has_lights:
                 encoded.append(model.encode_light(surface, features, model.mean_latent))
-            along = surface.depth[:, 0] / lengths[start : start + _RAYS_AT_ONCE, 0] / self._frame.scale
-            depth.append(torch.where(surface.accumulation[:, 0] > 0.5, along, 0.0))  # noqa: PLR2004
-        depths = torch.cat(depth).reshape(camera.height, camera.width).cpu().numpy()
-        return FeatureBuffer(camera, torch.cat(logits), torch.cat(encoded) if encoded else None, depths)
+        return FeatureBuffer(camera, torch.cat(logits), torch.cat(encoded) if encoded else None)
+
+    @torch.no_grad()
+    def depth(self, camera: Camera) -> Float[np.ndarray, "height width"]:
+        """Return the depth along the camera's -z in world units, 0 where nothing is; no colour is computed."""
+        depth = torch.cat([along for _, _, along in self._surfaces(camera)])
+        return depth.reshape(camera.height, camera.width).cpu().numpy()
+
+    def _surfaces(self, camera: Camera) -> Iterator[tuple[Tensor, RaySurface, Tensor]]:
+        """Yield rays' directions in the field's frame, what they meet, and its depth in the world, part by part."""
+        device = self._model.device
+        pose = torch.as_tensor(self._frame.poses(camera.camera_to_world), dtype=torch.float32, device=device)
+        local = torch.as_tensor(camera.rays_camera(), dtype=torch.float32, device=device).reshape(-1, 3)
+        for rays in local.split(_RAYS_AT_ONCE):
+            lengths = rays.norm(dim=-1, keepdim=True)
+            directions = (rays / lengths) @ pose[:3, :3].T
+            surface = self._model.surface(pose[:3, 3].expand_as(rays), directions)
+            along = surface.depth[:, 0] / lengths[:, 0] / self._frame.scale
+            yield directions, surface, torch.where(surface.accumulation[:, 0] > 0.5, along, 0.0)  # noqa: PLR2004
 
     @torch.no_grad()
     def relight(

@@ -163,7 +163,7 @@ def _relit_photos(
         relighter, rays, field = load_relighter(name), RayScene.load(scene.mesh_path), FieldRenderer.load(scene, device)
         relighter.fit(SceneViews(scene), rays)
         for camera in track([cameras[i] for i in range(len(cameras))], f"photos by {name}"):
-            depth = field.features(camera).depth
+            depth = field.depth(camera)
             image = to_float(read_image(photo[camera.name]))
             view = View(camera, image, depth, view_normals(camera, depth, rays))
             relit = relighter.relight(view, rays, lights.directions_world(camera.camera_to_world))

@@ -76,7 +76,7 @@ def _work(scene: "Scene", cameras: "Cameras", source: "DepthSource", steps: int,
     for camera in track([cameras[i] for i in range(len(cameras))], "depth"):
         path = scene.depth_path(camera.name)
         if not path.is_file():
-            own = renderer.features(camera).depth
+            own = renderer.depth(camera)
             write_array(path, source.depth(scene.image_path(camera.name), camera, own))
     depths = [read_array(scene.depth_path(name)) for name in cameras.names]
     _write_mesh_and_normals(scene, cameras, depths)
