@@ -1,6 +1,6 @@
 """Compares our radiance field with nerfacto on the photos of one scene, side by side on this machine.
 
-    .venv/bin/python scripts/benchmark.py --scene SCENE [--steps 600] [--ratio 10]
+    .venv/bin/python scripts/benchmark.py --scene SCENE [--steps 800] [--ratio 10]
 
 Both are trained on the same photos and measured on the same rays of the held-out views, each in a process of its own,
 one after the other. Nerfacto may train `--ratio` times as long. Only training counts as time, not measuring.
@@ -36,7 +36,7 @@ class Benchmark:
 
     scene: Path
     """A prepared scene folder."""
-    steps: int = 600
+    steps: int = 800
     """Training steps of our field."""
     ratio: float = 10.0
     """How many times our training time nerfacto gets."""

@@ -63,10 +63,10 @@ class RelightModelConfig(ModelConfig):
     """Steps along a ray that look for surfaces."""
     fine_samples: int = 32
     """Intervals along a ray that make its colour."""
-    weight_threshold: float = 1e-3
-    """Smallest share in a ray's colour for which features are looked up when rendering."""
-    sure_weight: float = 0.1
-    """Share in a ray's colour from which features are surely looked up in training; below, by lot in proportion."""
+    feature_samples: int = 8
+    """Points along a ray that give it features in training, chosen in proportion to their share in its colour."""
+    eval_feature_samples: int = 16
+    """The same when rendering."""
     near_plane: float = 0.2
     """Where rays start, in units of half the inner cube's side."""
     first_near_plane: float = 1.2
@@ -91,19 +91,17 @@ class RaySurface(NamedTuple):
     """What a ray meets: the samples that count, and their share in its colour.
 
     Attributes:
-        points: (samples, 3), contracted and scaled to [-1, 1]^3.
-        ray: (samples,) index of each sample's ray.
-        weights: (samples,) share in the ray's colour.
-        all_weights: (rays, intervals) of all intervals.
+        points: (rays, samples, 3) whose features make the colour, contracted and scaled to [-1, 1]^3.
+        shares: (rays, samples) of these points in the ray's colour.
+        weights: (rays, intervals) of all intervals.
         edges: (rays, intervals + 1) positions along the ray in [0, 1], even in contracted space.
         depth: (rays, 1) median distance along the ray, in the field's units.
         accumulation: (rays, 1) share of the ray that its samples stop.
     """
 
     points: Tensor
-    ray: Tensor
+    shares: Tensor
     weights: Tensor
-    all_weights: Tensor
     edges: Tensor
     depth: Tensor
     accumulation: Tensor
@@ -220,18 +218,23 @@ class RelightModel(Model):
         middles = 0.5 * (points[:, 1:] + points[:, :-1])
         lengths = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
         weights = render_weights(self.density(middles) * lengths)
-        shares, keep = self._chosen(weights)
+        chosen, shares = self._choose(weights)
         depth = _median(weights.detach(), edges[:, 1:])
-        ray = torch.nonzero(keep)[:, 0]
         accumulation = weights.sum(dim=-1, keepdim=True)
-        return RaySurface(middles[keep], ray, shares[keep], weights, unit, depth, accumulation)
+        samples = middles.gather(1, chosen[..., None].expand(-1, -1, 3))
+        return RaySurface(samples, shares, weights, unit, depth, accumulation)
 
-    def _chosen(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Choose the samples whose features are looked up; in training by lot, so that the sum keeps its mean."""
-        if not self.training:
-            return weights, weights > self.config.weight_threshold
-        chance = (weights.detach() / self.config.sure_weight).clamp(1e-6, 1.0)
-        return weights / chance, torch.rand_like(chance) < chance
+    def _choose(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Choose samples by systematic resampling, with a random start in training: the sum keeps its mean."""
+        count = self.config.feature_samples if self.training else self.config.eval_feature_samples
+        start = torch.rand(len(weights), 1, device=weights.device) if self.training else 0.5
+        with torch.no_grad():
+            cumulative = weights.cumsum(dim=-1)
+            total = cumulative[:, -1:]
+            wanted = (torch.arange(count, device=weights.device) + start) / count * total
+            chosen = torch.searchsorted(cumulative, wanted.expand(len(weights), -1)).clamp_max(weights.shape[-1] - 1)
+        share = weights.gather(1, chosen)
+        return chosen, total / count * share / share.detach().clamp_min(1e-9)
 
     @torch.no_grad()
     def _place_samples(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
@@ -259,9 +262,8 @@ class RelightModel(Model):
 
     def composite(self, planes: Features, surface: RaySurface) -> Float[Tensor, "rays features"]:
         """Sum the features along each ray by weight."""
-        weighted = planes(surface.points) * surface.weights[:, None]
-        total = weighted.new_zeros(len(surface.depth), weighted.shape[-1])
-        return total.index_add(0, surface.ray, weighted)
+        values = planes(surface.points.flatten(0, 1)).unflatten(0, surface.shares.shape)
+        return torch.einsum("rsf,rs->rf", values, surface.shares)
 
     def capture_logits(
         self, surface: RaySurface, directions: Float[Tensor, "rays 3"]
@@ -304,7 +306,7 @@ class RelightModel(Model):
             encoded = self.encode_light(surface, features, self.mean_latent)
             logits = logits + self.light_decoder(encoded, light)
         if self.training:
-            outputs |= {"weights": surface.all_weights, "edges": surface.edges}
+            outputs |= {"weights": surface.weights, "edges": surface.edges}
         return {**outputs, "rgb": torch.sigmoid(logits)}
 
     def _current_light(self, lights: Tensor | None, directions: Tensor) -> Tensor | None:
