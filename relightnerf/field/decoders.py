@@ -57,8 +57,8 @@ class LightDecoder(nn.Module):
         return self.surface(features) + self.latent(latent)
 
     def forward(
-        self, encoded: Float[Tensor, "*rays hidden"], light: Float[Tensor, "*rays 3"]
-    ) -> Float[Tensor, "*rays 3"]:
+        self, encoded: Float[Tensor, "*#rays hidden"], light: Float[Tensor, "*#rays 3"]
+    ) -> Float[Tensor, "*#rays 3"]:
         """Return the offset of the logits under the light from a unit direction (the field's frame)."""
         return self.offset(encoded + self.light(spherical_harmonics(light)))
 

@@ -83,12 +83,11 @@ def _base(scene: "Scene") -> tuple[Path, int]:
 def _check_images(scene: "Scene") -> None:
     from relightnerf.errors import InputError
     from relightnerf.lights import load_lights
+    from relightnerf.pipeline.geometry import check_sizes
     from relightnerf.stage import MANIFEST
 
     if not (scene.matched / MANIFEST).is_file():
         raise InputError(f"{scene.matched}: no complete set of matched images", "run `relightnerf match` first")
     lights = load_lights(scene.matched / "lights.json")
-    files = (scene.matched / f"{view}__{light}.png" for view in scene.cameras().names for light in lights.names)
-    absent = next((path for path in files if not path.is_file()), None)
-    if absent is not None:
-        raise InputError(f"{absent}: missing", "run `relightnerf match --force`")
+    for view in scene.cameras().names:
+        check_sizes(scene, [scene.matched / f"{view}__{light}.png" for light in lights.names])
