@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from relightnerf.scene import Scene
 
 VIEWS, WIDTH, HEIGHT = 8, 32, 24
 LIGHT = np.array([1.0, 1.0, 2.0]) / np.sqrt(6.0)
+
+
+def pytest_configure() -> None:
+    """Undo what a shell does to background jobs: processes that tests start would not hear ctrl-c either."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +58,7 @@ def tiny_scene(tiny_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     Geometry(root, steps=20, depth_source=f"folder:{tiny_capture / 'depth'}", device="cpu").run()
     Synthesize(root, device="cpu").run()
     Match(root).run()
-    Fit(root, steps=10, device="cpu").run()
+    Fit(root, steps=30, device="cpu").run()
     return Scene.load(root)
 
 

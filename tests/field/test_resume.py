@@ -43,7 +43,7 @@ def test_a_fit_killed_after_checkpoints_gives_the_same_bytes(
     tiny_scene: Scene, copy_scene: Callable[[Scene], Scene], capsys: pytest.CaptureFixture[str]
 ) -> None:
     copied = copy_scene(tiny_scene)
-    command = ["fit", "--scene", str(copied.root), "--steps", "10", "--device", "cpu"]
+    command = ["fit", "--scene", str(copied.root), "--steps", "30", "--device", "cpu"]
     _kill([*command, "--force"], copied.field, 3)
     _resume_and_compare(command, copied.field, tiny_scene.field, capsys)
 
