@@ -1,6 +1,6 @@
 """Reading and writing the pictures and arrays of a scene."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def read_image(path: Path, upright: bool = True) -> UInt8[np.ndarray, "height wi
     Raises:
         InputError: the file is absent or not a picture that Pillow reads.
     """
-    with _named_errors(path), Image.open(path) as image:
+    with named_errors(path), Image.open(path) as image:
         turned = ImageOps.exif_transpose(image) if upright else image
         return np.asarray(turned.convert("RGB"))
 
@@ -33,7 +33,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: the file is absent, broken, or not a picture that Pillow reads.
     """
-    with _named_errors(path), Image.open(path) as image:
+    with named_errors(path), Image.open(path) as image:
         image.verify()
         return image.size
 
@@ -44,8 +44,27 @@ def write_image(path: Path, image: UInt8[np.ndarray, "height width *channels"]) 
         Image.fromarray(image).save(temporary)
 
 
+def check_pictures(paths: Iterable[Path], size: tuple[int, int], fix: str) -> None:
+    """Check that pictures are there, whole and of one size, before anything is cleared; they are not decoded.
+
+    Args:
+        paths: the pictures.
+        size: (width, height) that each must have, pixels.
+        fix: what to do if one is absent or of another size.
+
+    Raises:
+        InputError: one is absent, broken, or of another size.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: missing", fix)
+        if (found := image_size(path)) != size:
+            raise InputError(f"{path}: has another size, {found[0]}x{found[1]}, than {size[0]}x{size[1]}", fix)
+
+
 @contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn what Pillow raises for a picture into an ``InputError`` that names it."""
     try:
         yield
     except FileNotFoundError:

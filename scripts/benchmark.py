@@ -22,6 +22,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from relightnerf.color import to_float
+from relightnerf.devices import resolve_device
 from relightnerf.field.dataparser import RelightDataParser, RelightDataParserConfig
 from relightnerf.images import read_image
 
@@ -116,7 +118,7 @@ def _train(config: Any, scene: Path, steps: int, seconds: float) -> dict[str, An
 
     tune_cpu()
     torch.manual_seed(_SEED)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device("auto")
     manager = config.pipeline.datamanager
     config.data = manager.data = manager.dataparser.data = scene
     pipeline = config.pipeline.setup(device=device, test_mode="val")
@@ -166,7 +168,7 @@ def _step(pipeline: Any, optimizers: Any, callbacks: list[Any], step: int) -> No
 
 def _held_out_rays(pipeline: Any) -> tuple[Any, Tensor]:
     outputs = pipeline.datamanager.eval_dataset._dataparser_outputs
-    images = np.stack([read_image(path) for path in outputs.image_filenames]).astype(np.float32) / 255.0
+    images = to_float(np.stack([read_image(path) for path in outputs.image_filenames]))
     choice = np.random.default_rng(_SEED).integers(images[..., 0].size, size=_HELD_OUT_RAYS)
     view, row, column = np.unravel_index(choice, images.shape[:3])
     coordinates = torch.as_tensor(np.stack([row, column], axis=-1), dtype=torch.float32) + 0.5

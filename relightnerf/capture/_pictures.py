@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from relightnerf.errors import InputError
+from relightnerf.images import named_errors
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".heic", ".heif", ".webp", ".tif", ".tiff", ".bmp")
 _HEIF_SUFFIXES = (".heic", ".heif")
@@ -46,14 +47,9 @@ def picture_size(path: Path, upright: bool = False) -> tuple[int, int]:
     Raises:
         InputError: the file is absent or not a picture that Pillow reads.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            sideways = upright and image.getexif().get(_EXIF_ORIENTATION) in _EXIF_SIDEWAYS
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such image", "check the path or remove its entry") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({error})", "replace or remove the file") from None
+    with named_errors(path), Image.open(path) as image:
+        width, height = image.size
+        sideways = upright and image.getexif().get(_EXIF_ORIENTATION) in _EXIF_SIDEWAYS
     return (height, width) if sideways else (width, height)
 
 

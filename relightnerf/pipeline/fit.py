@@ -82,12 +82,12 @@ def _base(scene: "Scene") -> tuple[Path, int]:
 
 def _check_images(scene: "Scene") -> None:
     from relightnerf.errors import InputError
+    from relightnerf.images import check_pictures
     from relightnerf.lights import load_lights
-    from relightnerf.pipeline.geometry import check_sizes
     from relightnerf.stage import MANIFEST
 
     if not (scene.matched / MANIFEST).is_file():
         raise InputError(f"{scene.matched}: no complete set of matched images", "run `relightnerf match` first")
     lights = load_lights(scene.matched / "lights.json")
-    for view in scene.cameras().names:
-        check_sizes(scene, [scene.matched / f"{view}__{light}.png" for light in lights.names])
+    files = (scene.matched / f"{view}__{light}.png" for view in scene.cameras().names for light in lights.names)
+    check_pictures(files, (scene.width, scene.height), "run `relightnerf match --force`")

@@ -41,6 +41,7 @@ class Geometry:
         from relightnerf.devices import resolve_device
         from relightnerf.errors import InputError
         from relightnerf.geometry.depth_sources import load_depth_source
+        from relightnerf.images import check_pictures
         from relightnerf.scene import Scene
         from relightnerf.stage import Stage
 
@@ -50,27 +51,12 @@ class Geometry:
             raise InputError(f"--steps {steps}, --eval-every {self.eval_every}: too small", "give at least 1 and 0")
         scene = Scene.load(self.scene)
         cameras = scene.cameras()
-        check_sizes(scene, [scene.image_path(name) for name in cameras.names])
+        photos = [scene.image_path(name) for name in cameras.names]
+        check_pictures(photos, (scene.width, scene.height), "run `relightnerf prepare --force`")
         source = load_depth_source(self.depth_source, cameras, device)
         parameters = {"steps": steps, "eval_every": self.eval_every, "depth_source": self.depth_source}
         stage = Stage("geometry", scene.geometry, parameters, [scene.capture, *source.inputs])
         stage.run(lambda: _work(scene, cameras, source, steps, self.eval_every, device), self.force)
-
-
-def check_sizes(scene: "Scene", paths: list[Path]) -> None:
-    """Check that pictures are whole and as large as the scene's, before anything is cleared.
-
-    Raises:
-        InputError: one is absent, broken, or of another size.
-    """
-    from relightnerf.errors import InputError
-    from relightnerf.images import image_size
-
-    for path in paths:
-        size = image_size(path)
-        if size != (scene.width, scene.height):
-            wrong = f"{path}: is {size[0]}x{size[1]} pixels, the scene's photos are {scene.width}x{scene.height}"
-            raise InputError(wrong, "run the stage that makes it again, with --force")
 
 
 def base_field(scene: "Scene") -> Path:

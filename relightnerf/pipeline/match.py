@@ -80,18 +80,13 @@ def _lights(relit: Path, relighter: str) -> "LightSet":
 
 
 def _complete_set(scene: "Scene", relit: Path, lights: "LightSet", relighter: str) -> list[Path]:
-    """Return the relit pictures, all of them whole and of their photo's size."""
-    from relightnerf.images import image_size
+    """Return the relit pictures, after a check that they and the photos are whole and of one size."""
+    from relightnerf.images import check_pictures
 
-    fix, paths = f"run `relightnerf synthesize --relighter {relighter} --force`", []
-    for name in scene.cameras().names:
-        size = image_size(scene.image_path(name))
-        for path in (relit / f"{name}__{light}.png" for light in lights.names):
-            if not path.is_file():
-                raise InputError(f"{path}: missing from the relit pictures", fix)
-            if image_size(path) != size:
-                raise InputError(f"{path}: has another size than the photo of {name}", fix)
-            paths.append(path)
+    names, size = scene.cameras().names, (scene.width, scene.height)
+    paths = [relit / f"{name}__{light}.png" for name in names for light in lights.names]
+    check_pictures([scene.image_path(name) for name in names], size, "run `relightnerf prepare --force`")
+    check_pictures(paths, size, f"run `relightnerf synthesize --relighter {relighter} --force`")
     return paths
 
 

@@ -9,6 +9,8 @@ import pycolmap
 import pytest
 from PIL import Image
 
+from relightnerf.camera_paths import look_at
+
 SIZE = (160, 120)
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 
@@ -37,21 +39,11 @@ class Dots:
         return [f"photo_{view}.png" for view in range(len(self.poses))]
 
 
-def look_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the level camera-to-world pose (OpenGL, z up) of a camera that looks at a target."""
-    z = (position - target) / np.linalg.norm(position - target)
-    x = np.cross([0.0, 0.0, 1.0], z)
-    x /= np.linalg.norm(x)
-    pose = np.eye(4)
-    pose[:3] = np.stack([x, np.cross(z, x), z, position], axis=1)
-    return pose
-
-
 @pytest.fixture
 def dots() -> Dots:
     angles = np.linspace(0, 2 * np.pi, 4, endpoint=False) + 0.2
     positions = np.stack([3 * np.cos(angles), 3 * np.sin(angles), np.full(4, 1.2)], axis=1)
-    poses = np.stack([look_at(position, np.zeros(3)) for position in positions])
+    poses = np.stack([look_at(position, np.zeros(3), (0.0, 0.0, 1.0)) for position in positions])
     points = np.array([[0, 0, 0], [0.6, 0, 0.2], [-0.5, 0.5, 0], [0, -0.7, -0.3], [0.1, 0.3, 0.6]], dtype=np.float64)
     return Dots(poses, points)
 

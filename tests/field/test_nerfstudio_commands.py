@@ -3,15 +3,13 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers import free_port, page
 
 from relightnerf.images import read_image
 from relightnerf.scene import Scene
@@ -52,20 +50,17 @@ def run(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def results(run: Path) -> Iterator[tuple[Path, bytes]]:
     """The folder that ns-eval and ns-render have written to, and the page of ns-viewer; they run side by side."""
     folder = run.parents[2]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = ["--load-config", run / "config.yml"]
+    port, config = free_port(), ["--load-config", run / "config.yml"]
     processes = {
         "ns-eval": _start(folder, "ns-eval", *config, "--output-path", folder / "eval.json"),
         "ns-render": _start(folder, "ns-render", "dataset", *config, "--output-path", folder / "renders"),
         "ns-viewer": _start(folder, "ns-viewer", *config, "--viewer.websocket-port", port),
     }
     try:
-        page = _page(f"http://127.0.0.1:{port}", processes["ns-viewer"], folder / "ns-viewer.log")
+        shown = page(port, processes["ns-viewer"], folder / "ns-viewer.log")
         for name in ("ns-eval", "ns-render"):
             _finish(processes[name], folder / f"{name}.log")
-        yield folder, page
+        yield folder, shown
     finally:
         for process in processes.values():
             process.send_signal(signal.SIGTERM)
@@ -91,14 +86,3 @@ def test_the_saved_run_is_rendered(results: tuple[Path, bytes], tiny_scene: Scen
 
 def test_the_saved_run_is_shown_in_the_viewer(results: tuple[Path, bytes]) -> None:
     assert b"<html" in results[1].lower()
-
-
-def _page(address: str, process: subprocess.Popen[str], log: Path) -> bytes:
-    end = time.monotonic() + 240.0
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return answer.read()
-        except OSError:
-            time.sleep(0.3)
-    raise AssertionError(f"no answer from {address}\n{log.read_text()}")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Camera, Cameras
 from relightnerf.errors import InputError
 from relightnerf.geometry.mesh import depth_mesh, fuse_mesh
@@ -10,15 +11,6 @@ from relightnerf.geometry.normals import depth_normals, view_normals
 from relightnerf.geometry.raycast import RayScene
 
 SIZE = 96
-
-
-def looking_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
-    back = (position - target) / np.linalg.norm(position - target)
-    right = np.cross([0.0, 0.0, 1.0], back)
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3] = np.stack([right, np.cross(back, right), back, position], axis=1)
-    return pose
 
 
 def sphere_on_ground(camera: Camera) -> np.ndarray:
@@ -35,7 +27,9 @@ def sphere_on_ground(camera: Camera) -> np.ndarray:
 @pytest.fixture(scope="module")
 def capture() -> tuple[Cameras, list[np.ndarray]]:
     angles = np.arange(8) * np.pi / 4
-    poses = [looking_at(np.array([4 * np.cos(a), 4 * np.sin(a), 3.0]), np.array([0, 0, 0.7])) for a in angles]
+    poses = [
+        look_at(np.array([4 * np.cos(a), 4 * np.sin(a), 3.0]), np.array([0, 0, 0.7]), (0.0, 0.0, 1.0)) for a in angles
+    ]
     intrinsics = np.tile([100.0, 100.0, SIZE / 2, SIZE / 2], (8, 1))
     cameras = Cameras(tuple("abcdefgh"), np.array(poses), intrinsics, SIZE, SIZE)
     return cameras, [sphere_on_ground(camera) for camera in cameras]

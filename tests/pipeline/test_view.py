@@ -3,11 +3,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
+from servers import free_port, page
 
 from relightnerf.errors import InputError
 from relightnerf.pipeline.view import check_port
@@ -16,14 +15,8 @@ from relightnerf.scene import Scene
 ROOT = Path(__file__).parent.parent.parent
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_a_free_port_is_accepted_and_left_free() -> None:
-    port = _free_port()
+    port = free_port()
     check_port("127.0.0.1", port)
     check_port("127.0.0.1", port)
 
@@ -37,27 +30,16 @@ def test_a_busy_port_is_refused() -> None:
 
 
 def test_the_viewer_answers_on_its_address_and_ends_cleanly_on_ctrl_c(tiny_scene: Scene) -> None:
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-u", "-m", "relightnerf", "view", "--scene", str(tiny_scene.root), "--port", str(port)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
     try:
-        page = _page(f"http://127.0.0.1:{port}", process)
+        shown = page(port, process)
     finally:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-    assert b"<html" in page.lower()
+    assert b"<html" in shown.lower()
     assert f"http://127.0.0.1:{port}" in out
     assert (process.returncode, err) == (0, "")
-
-
-def _page(address: str, process: subprocess.Popen[str], seconds: float = 120.0) -> bytes:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return answer.read()
-        except OSError:
-            time.sleep(0.3)
-    raise AssertionError(f"no answer from {address}")
