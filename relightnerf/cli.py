@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ COMMANDS = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render"
 _NO_SPACE_MESSAGES = ("PytorchStreamWriter failed writing", "items requested", "requested and")
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 _WARNING_LIBRARIES = (
+    "diffusers",
     "kornia",
     "nerfacc",
     "nerfstudio",
@@ -49,14 +51,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after ``--help`` (0) and after flags that do not parse (2).
     """
-    _silence_libraries()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:
         print(f"relightnerf {__version__}")
         return 0
+    return run_command(lambda: _parsed(arguments))
+
+
+def run_command(parse: Callable[[], Command]) -> int:
+    """Run what ``parse`` makes of the command line, for programs of the project; returns the exit code as ``main``.
+
+    Args:
+        parse: reads the flags; may exit, for ``--help``.
+    """
+    _silence_libraries()
     command: Command | None = None
     try:
-        command = _parsed(arguments)
+        command = parse()
         command.run()
     except InputError as error:
         return _failed(str(error))
@@ -85,6 +96,7 @@ def stage_main(command: str) -> None:
 def _silence_libraries() -> None:
     """Hide what libraries warn each other about (deprecations, their own defaults): users can do nothing about it."""
     warnings.filterwarnings("ignore", module=rf"({'|'.join(_WARNING_LIBRARIES)})(\.|$)")
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
 
 def _parsed(arguments: Sequence[str]) -> Command:

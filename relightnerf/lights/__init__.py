@@ -1,5 +1,6 @@
 """Light directions, sets of them, and their spherical harmonics."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
@@ -12,7 +13,12 @@ from relightnerf.lights._directions import (
 from relightnerf.lights._sets import LightSet, load_lights, reference_lights, save_lights
 
 if TYPE_CHECKING:
-    from relightnerf.lights._spherical_harmonics import SH_COEFFICIENTS, spherical_harmonics
+    from relightnerf.lights._spherical_harmonics import (
+        SH_COEFFICIENTS,
+        instant_ngp_signs,
+        sh_rotation,
+        spherical_harmonics,
+    )
 
 __all__ = [
     "AMBIENT_RADIANCE",
@@ -22,19 +28,27 @@ __all__ = [
     "LightSet",
     "angles_from_direction",
     "direction_from_angles",
+    "instant_ngp_signs",
     "load_lights",
     "normalized_direction",
     "reference_lights",
     "rotation_between",
     "save_lights",
+    "sh_rotation",
     "spherical_harmonics",
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in ("SH_COEFFICIENTS", "spherical_harmonics"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # torch takes seconds to import, and scene folders, light files and angles do without
-    from relightnerf.lights import _spherical_harmonics
+# torch takes seconds to import, and scene folders, light files and angles do without
+_WITH_TORCH = {
+    "SH_COEFFICIENTS": "_spherical_harmonics",
+    "instant_ngp_signs": "_spherical_harmonics",
+    "sh_rotation": "_spherical_harmonics",
+    "spherical_harmonics": "_spherical_harmonics",
+}
 
-    return getattr(_spherical_harmonics, name)
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"relightnerf.lights.{_WITH_TORCH[name]}"), name)

@@ -45,3 +45,22 @@ def spherical_harmonics(directions: Float[Tensor, "*batch 3"]) -> Float[Tensor, 
         root[5] / 4 * x * (xx - 3 * yy),
     )
     return torch.stack(values, dim=-1)
+
+
+def instant_ngp_signs() -> Float[Tensor, " 16"]:
+    """Return the factors between our basis and instant-ngp's (Mueller et al. 2022): -1 where the order m is odd."""
+    return torch.tensor([(-1.0) ** abs(m) for degree in range(4) for m in range(-degree, degree + 1)])
+
+
+def sh_rotation(rotation: Float[Tensor, "3 3"]) -> Float[Tensor, "16 16"]:
+    """Return the matrix D with ``spherical_harmonics(rotation @ d) = D @ spherical_harmonics(d)`` for all unit d.
+
+    Args:
+        rotation: orthogonal; mirrors are allowed.
+    """
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.randn(64, 3, generator=generator, dtype=torch.float64)
+    directions /= directions.norm(dim=-1, keepdim=True)
+    before = spherical_harmonics(directions)
+    after = spherical_harmonics(directions @ rotation.double().T)
+    return torch.linalg.lstsq(before, after).solution.T.to(rotation.dtype)

@@ -141,6 +141,7 @@ def _relit_photos(
 ) -> dict[str, dict[str, Path]]:
     """Relight true photos of held-out cameras with the 2D relighter that the field was fitted to."""
     from relightnerf.color import to_float, to_uint8
+    from relightnerf.diffusion.options import DiffusionOptions
     from relightnerf.field.rendering import FieldRenderer
     from relightnerf.files import read_json
     from relightnerf.geometry.normals import view_normals
@@ -148,11 +149,14 @@ def _relit_photos(
     from relightnerf.geometry.views import SceneViews, View
     from relightnerf.images import read_image, write_image
     from relightnerf.progress import track
-    from relightnerf.relighters import load_relighter
+    from relightnerf.relighters import load_relighter, relighter_name
     from relightnerf.rendering import field_files
     from relightnerf.stage import MANIFEST, Stage
 
-    name = str(read_json(scene.matched / MANIFEST)["parameters"]["relighter"])
+    source = str(read_json(scene.matched / MANIFEST)["parameters"]["relighter"])
+    name = relighter_name(source)
+    synthesized = read_json(scene.relit(name) / MANIFEST)["parameters"]
+    relighter = load_relighter(source, device, DiffusionOptions(**synthesized.get("diffusion", {})))
     folder = scene.report / name
     row = {
         f"{camera}__{light}": folder / f"{camera}__{light}.png" for camera in cameras.names for light in lights.names
@@ -160,7 +164,7 @@ def _relit_photos(
     photo = {camera: photos[f"{camera}__{lights.names[0]}"] for camera in cameras.names}
 
     def work() -> None:
-        relighter, rays, field = load_relighter(name), RayScene.load(scene.mesh_path), FieldRenderer.load(scene, device)
+        rays, field = RayScene.load(scene.mesh_path), FieldRenderer.load(scene, device)
         relighter.fit(SceneViews(scene), rays)
         for camera in track([cameras[i] for i in range(len(cameras))], f"photos by {name}"):
             depth = field.depth(camera)
@@ -170,8 +174,8 @@ def _relit_photos(
             for light, picture in zip(lights.names, to_uint8(relit), strict=True):
                 write_image(row[f"{camera.name}__{light}"], picture)
 
-    parameters = {"relighter": name, "directions": lights.directions.tolist()}
-    inputs = [*field_files(scene), scene.mesh_path, *photo.values()]
+    parameters = {"relighter": name, **relighter.parameters, "directions": lights.directions.tolist()}
+    inputs = [*field_files(scene), scene.mesh_path, *photo.values(), *relighter.inputs]
     Stage("evaluate", folder, parameters, inputs, [path.name for path in row.values()]).run(work, force)
     return {name: row}
 

@@ -30,11 +30,12 @@ class Match:
         Raises:
             InputError: the scene has no complete set of relit pictures.
         """
+        from relightnerf.relighters import relighter_name
         from relightnerf.scene import Scene
         from relightnerf.stage import Stage
 
         scene = Scene.load(self.scene)
-        relit = scene.relit(Path(self.relighter).name)
+        relit = scene.relit(relighter_name(self.relighter))
         lights = _lights(relit, self.relighter)
         names = scene.cameras().names
         pictures = _complete_set(scene, relit, lights, self.relighter)

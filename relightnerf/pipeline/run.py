@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.errors import InputError
 
 _SHEET_LIGHTS = {"left": "dir_23", "right": "dir_18", "above": "dir_14", "front": "dir_10"}
@@ -23,9 +24,11 @@ class Run:
     preset: Literal["quick", "full"] = "full"
     """quick: small pictures, minutes on a laptop's CPU; full: larger pictures and a longer fit."""
     relighter: str = "shading"
-    """The 2D relighter that relights the photos."""
+    """The 2D relighter: shading (ray-cast, no learning), or a diffusion model's folder or hub id."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA if there is any."""
+    diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
+    """How a diffusion model computes."""
     force: bool = False
     """Do every stage again even if it is done."""
 
@@ -57,7 +60,6 @@ class Run:
         return self.scene / "report" / "metrics.json"
 
     def _check(self) -> None:
-        from relightnerf.devices import resolve_device
         from relightnerf.relighters import load_relighter
         from relightnerf.scene import Scene
 
@@ -67,8 +69,7 @@ class Run:
             raise InputError(f"{self.scene}: not a folder", "give another --scene folder")
         if (self.scene / "scene.json").exists():
             Scene.load(self.scene)
-        resolve_device(self.device)
-        load_relighter(self.relighter)
+        load_relighter(self.relighter, self.device, self.diffusion)
 
     def _stages(self) -> dict[str, Callable[[], None]]:
         from relightnerf.pipeline.fit import Fit
@@ -78,11 +79,12 @@ class Run:
         from relightnerf.pipeline.synthesize import Synthesize
 
         scene, preset, device, force = self.scene, self.preset, self.device, self.force
+        relighter, diffusion = self.relighter, self.diffusion
         return {
             "prepare": Prepare(self.capture, scene, preset=preset, force=force).run,
             "geometry": Geometry(scene, preset=preset, device=device, force=force).run,
-            "synthesize": Synthesize(scene, relighter=self.relighter, device=device, force=force).run,
-            "match": Match(scene, relighter=self.relighter, force=force).run,
+            "synthesize": Synthesize(scene, relighter=relighter, device=device, diffusion=diffusion, force=force).run,
+            "match": Match(scene, relighter=relighter, force=force).run,
             "fit": Fit(scene, preset=preset, device=device, force=force).run,
             "video": self._make_video,
             "contact sheet": self._make_sheet,

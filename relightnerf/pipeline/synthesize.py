@@ -1,8 +1,10 @@
 """Third stage: every photo, relit by a 2D relighter from every direction of a set of lights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from relightnerf.diffusion.options import DiffusionOptions
 
 if TYPE_CHECKING:
     from relightnerf.geometry.raycast import RayScene
@@ -22,11 +24,13 @@ class Synthesize:
     scene: Path
     """Scene folder."""
     relighter: str = "shading"
-    """Which relighter to use: shading (ray-cast, no learning)."""
+    """shading (ray-cast, no learning), or the folder or hub id of a light-conditioned diffusion model."""
     lights: Path | None = None
     """A lights.json; without it, the 18 directions of the reference method in each camera's frame."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where relighters that learn compute; shading always uses the CPU."""
+    diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
+    """How a diffusion model computes."""
     force: bool = False
     """Do it again even if it is done."""
 
@@ -36,7 +40,6 @@ class Synthesize:
         Raises:
             InputError: a flag or file cannot be used, or the geometry is missing.
         """
-        from relightnerf.devices import resolve_device
         from relightnerf.geometry.raycast import RayScene
         from relightnerf.geometry.views import SceneViews
         from relightnerf.lights import load_lights, reference_lights
@@ -44,8 +47,7 @@ class Synthesize:
         from relightnerf.scene import Scene
         from relightnerf.stage import Stage
 
-        resolve_device(self.device)
-        relighter = load_relighter(self.relighter)
+        relighter = load_relighter(self.relighter, self.device, self.diffusion)
         lights = load_lights(self.lights) if self.lights else reference_lights()
         scene = Scene.load(self.scene)
         views, rays = SceneViews(scene), RayScene.load(scene.mesh_path)
@@ -53,11 +55,12 @@ class Synthesize:
             del view
         parameters = {
             "relighter": relighter.name,
+            **relighter.parameters,
             "frame": lights.frame,
             "lights": dict(zip(lights.names, lights.directions.tolist(), strict=True)),
         }
         folder = scene.relit(relighter.name)
-        stage = Stage("synthesize", folder, parameters, _inputs(scene, views))
+        stage = Stage("synthesize", folder, parameters, [*_inputs(scene, views), *relighter.inputs])
         stage.run(lambda: _work(folder, relighter, views, rays, lights), self.force)
 
 
@@ -70,7 +73,7 @@ def _inputs(scene: "Scene", views: "SceneViews") -> list[Path]:
 
 def _work(folder: Path, relighter: "Relighter", views: "SceneViews", rays: "RayScene", lights: "LightSet") -> None:
     from relightnerf.lights import save_lights
-    from relightnerf.progress import track
+    from relightnerf.progress import say, track
 
     names = views.cameras.names
     missing = [i for i, name in enumerate(names) if not all(p.is_file() for p in _outputs(folder, name, lights))]
@@ -79,6 +82,8 @@ def _work(folder: Path, relighter: "Relighter", views: "SceneViews", rays: "RayS
     for index in track(missing, "relighting", done=len(names) - len(missing)):
         _relight_view(folder, relighter, views[index], rays, lights)
     save_lights(folder / "lights.json", lights)
+    if relighter.report:
+        say(f"synthesize: {relighter.report}")
 
 
 def _outputs(folder: Path, view: str, lights: "LightSet") -> list[Path]:

@@ -1,7 +1,8 @@
 """What a 2D relighter does: photos and geometry of a scene go in, the same photos under other lights come out."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -9,6 +10,12 @@ from jaxtyping import Float
 from relightnerf.errors import InputError
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
+
+if TYPE_CHECKING:
+    from relightnerf.diffusion.options import DiffusionOptions
+
+SHADING = "shading"
+"""The relighter that has learned nothing."""
 
 
 class Relighter(Protocol):
@@ -20,6 +27,21 @@ class Relighter(Protocol):
     @property
     def name(self) -> str:
         """Name of the folder that the results go to."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What changes the results, for the manifest."""
+        ...
+
+    @property
+    def inputs(self) -> Sequence[Path]:
+        """Files that change the results."""
+        ...
+
+    @property
+    def report(self) -> str | None:
+        """One line about speed and memory so far; None if there is nothing to tell."""
         ...
 
     def fit(self, views: Sequence[View], rays: RayScene) -> None:
@@ -39,21 +61,34 @@ class Relighter(Protocol):
         ...
 
 
-def _shading() -> Relighter:
-    from relightnerf.relighters.shading import ShadingRelighter
+def load_relighter(name_or_path: str, device: str = "auto", diffusion: "DiffusionOptions | None" = None) -> Relighter:
+    """Return the relighter of that name; large weights are read only when it is fitted.
 
-    return ShadingRelighter()
-
-
-_BUILDERS = {"shading": _shading}
-
-
-def load_relighter(name_or_path: str) -> Relighter:
-    """Return the relighter of that name.
+    Args:
+        name_or_path: ``shading``, or a folder or hub id of a light-conditioned diffusion model.
+        device: auto, cpu or cuda, for relighters that learn.
+        diffusion: how a diffusion model computes; its defaults if None.
 
     Raises:
-        InputError: there is none; the message lists those that there are.
+        InputError: there is none of that name, or the folder holds something else, or the device is absent.
     """
-    if name_or_path not in _BUILDERS:
-        raise InputError(f"unknown relighter {name_or_path!r}", f"choose one of: {', '.join(sorted(_BUILDERS))}")
-    return _BUILDERS[name_or_path]()
+    from relightnerf.devices import resolve_device
+
+    device = resolve_device(device)
+    if name_or_path == SHADING:
+        from relightnerf.relighters.shading import ShadingRelighter
+
+        return ShadingRelighter()
+    if not Path(name_or_path).is_dir() and "/" not in name_or_path:
+        raise InputError(
+            f"unknown relighter {name_or_path!r}", f"give {SHADING}, or a folder or hub id of a diffusion model"
+        )
+    from relightnerf.diffusion.options import DiffusionOptions
+    from relightnerf.relighters.diffusion import DiffusionRelighter
+
+    return DiffusionRelighter(name_or_path, device, diffusion or DiffusionOptions())
+
+
+def relighter_name(name_or_path: str) -> str:
+    """Return the name of the folder that a relighter's pictures go to."""
+    return SHADING if name_or_path == SHADING else Path(name_or_path).resolve().name

@@ -1,6 +1,8 @@
 """Relighting without learning: the capture's own light is divided out, the new one's ray-cast shading multiplied in."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -27,6 +29,13 @@ class ShadingRelighter:
     """
 
     name = "shading"
+    inputs: Sequence[Path] = ()
+    report: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Nothing can be chosen."""
+        return {}
 
     def __init__(self) -> None:
         """Make a relighter that knows no scene yet."""

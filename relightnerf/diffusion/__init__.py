@@ -1,0 +1,1 @@
+"""Relighting one image to a light direction by diffusion: model, image codecs, sampling, training."""

@@ -1,0 +1,140 @@
+"""The ratio codec: latents say how much brighter each place of the photo becomes, not what it looks like."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from relightnerf.diffusion.codecs._base import CODEC_FILE, check_factor, read_settings
+from relightnerf.diffusion.codecs._light import linear_from_srgb, srgb_from_linear
+from relightnerf.diffusion.codecs._upsampling import Kernel, upsampled_chunks
+from relightnerf.errors import InputError
+from relightnerf.files import write_json
+
+
+@dataclass(frozen=True)
+class RatioSettings:
+    """Numbers of a ``RatioCodec``."""
+
+    factor: int = 8
+    """Pixels of the working picture per pixel of the latent, to a side."""
+    offset: float = 0.004
+    """Added to linear values before they are divided, so that black has a ratio."""
+    limit: float = 4.0
+    """Largest natural logarithm of a ratio, to both sides."""
+    scale: float = 0.8
+    """Logarithm of a ratio per unit of the latent: about the standard deviation over training data."""
+    radius: int = 2
+    """Neighbours to each side that a pixel's ratio is a mean of."""
+    sigma_cells: float = 0.7
+    """Spatial standard deviation of their weights in latent pixels."""
+    sigma_photo: float = 0.1
+    """Difference in sRGB at which a neighbour's weight falls to 0.61."""
+    sigma_guide: float = 0.1
+    """The same for the guide's channels."""
+
+
+class RatioCodec(nn.Module):
+    """Latent = log of target over source in linear light, small; decoded onto the photo in its own size.
+
+    Use it to relight photos of any resolution with a small diffusion model: texture, text and sharpness are the photo's
+    own, exactly, whatever the model does, and edges of the ratio follow edges of the photo and of the guide (joint
+    bilateral upsampling, Kopf et al., SIGGRAPH 2007). Highlights and shadow edges finer than a latent pixel come out
+    soft where neither the photo nor the guide shows them. It has no weights and needs no training.
+    """
+
+    kind: ClassVar[str] = "ratio"
+    channels: int = 3
+
+    def __init__(self, settings: RatioSettings | None = None) -> None:
+        """Make one; the default settings if none are given."""
+        super().__init__()
+        self.settings = settings or RatioSettings()
+        self.factor = self.settings.factor
+
+    def enable_tiling(self) -> None:
+        """Change nothing: it works on a few rows at a time anyway."""
+
+    def encode(
+        self, target: Float[Tensor, "batch 3 height width"], source: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 low_height low_width"]:
+        """Return log((target + offset) / (source + offset)) / scale of means in linear light over each latent pixel.
+
+        Args:
+            target: sRGB in [0, 1]; sides are multiples of ``factor``.
+            source: the photo that is relit to ``target``, sRGB in [0, 1].
+
+        Raises:
+            InputError: a side is no multiple of ``factor``.
+        """
+        check_factor(target, self.factor)
+        over, under = (
+            functional.avg_pool2d(linear_from_srgb(picture.float()), self.factor) + self.settings.offset
+            for picture in (target, source)
+        )
+        return (over / under).log().clamp(-self.settings.limit, self.settings.limit) / self.settings.scale
+
+    def decode(
+        self,
+        latent: Float[Tensor, "batch 3 low_height low_width"],
+        photo: Float[Tensor, "photos 3 height width"],
+        guide: Float[Tensor, "guides guide_channels height width"] | None = None,
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Return the photo, brightened and tinted as the latent says, sRGB in [0, 1], in the photo's size.
+
+        Args:
+            latent: what ``encode`` returns, or the diffusion model.
+            photo: sRGB in [0, 1], in any size, of the same field of view: one for each latent, or one for all.
+            guide: channels whose edges the ratio's edges follow, such as normalised depth and light cues, in about
+                [0, 1] and in the photo's size: one for each latent, or one for all.
+        """
+        photo = photo.float()
+        return torch.cat(list(self._relit_rows(latent.float(), photo, self._guide(photo, guide))), dim=2)
+
+    def _guide(
+        self,
+        photo: Float[Tensor, "photos 3 height width"],
+        guide: Float[Tensor, "guides guide_channels height width"] | None,
+    ) -> Float[Tensor, "most all_channels height width"]:
+        channels = [photo / self.settings.sigma_photo]
+        if guide is not None:
+            channels.append(guide.float() / self.settings.sigma_guide)
+        batch = max(len(c) for c in channels)
+        return torch.cat([c.expand(batch, -1, -1, -1) for c in channels], dim=1)
+
+    def _relit_rows(
+        self,
+        latent: Float[Tensor, "batch 3 low_height low_width"],
+        photo: Float[Tensor, "photos 3 height width"],
+        guide: Float[Tensor, "guides guide_channels height width"],
+    ) -> Iterator[Float[Tensor, "batch 3 rows width"]]:
+        settings = self.settings
+        log_ratio = (latent * settings.scale).clamp(-settings.limit, settings.limit)
+        top = 0
+        for rows in upsampled_chunks(log_ratio, guide, Kernel(settings.radius, settings.sigma_cells)):
+            linear = linear_from_srgb(photo[:, :, top : top + rows.shape[2]])
+            # (ratio - 1) keeps a photo exactly where the ratio is 1
+            yield srgb_from_linear(linear + (linear + settings.offset) * rows.expm1())
+            top += rows.shape[2]
+
+    def save(self, folder: Path) -> None:
+        """Write the settings into a folder."""
+        write_json(folder / CODEC_FILE, {"kind": self.kind, **asdict(self.settings)})
+
+    @classmethod
+    def load(cls, folder: Path) -> "RatioCodec":
+        """Read what ``save`` wrote.
+
+        Raises:
+            InputError: ``codec.json`` is absent, or holds something else.
+        """
+        settings = read_settings(folder, cls.kind)
+        try:
+            return cls(RatioSettings(**settings))
+        except TypeError:
+            raise InputError(f"{folder / CODEC_FILE}: unknown settings of a ratio codec", "save it again") from None

@@ -1,0 +1,81 @@
+"""The condition image: what the network sees of the photo and its geometry, channel by channel, in named parts.
+
+``rgb`` and ``depth`` are the reference method's; the others are cues that a scene's geometry gives:
+
+======== ======== ===================================================================================
+part     channels values
+======== ======== ===================================================================================
+rgb      3        the photo: sRGB in [0, 1]
+depth    1        affine-invariant depth in [0, 1], 0 the nearest (as Marigold gives it)
+normal   3        unit normal in the camera's frame, components in [-1, 1], 0 where unknown
+shading  1        cosine between normal and light in [0, 1], 0 where it is negative
+shadow   1        part of the light's disc that the surface sees, in [0, 1]
+======== ======== ===================================================================================
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relightnerf.errors import InputError
+
+PARTS = {"rgb": 3, "depth": 1, "normal": 3, "shading": 1, "shadow": 1}
+"""Channels of each part."""
+LIGHT_PARTS = frozenset({"shading", "shadow"})
+"""Parts that differ from light to light."""
+REFERENCE_PARTS = ("rgb", "depth")
+"""What the reference method's ControlNet sees."""
+_NEAR, _FAR = 0.02, 0.98
+
+
+def condition_channels(parts: Sequence[str]) -> int:
+    """Return how many channels a condition image of these parts has.
+
+    Raises:
+        InputError: a part is unknown or named twice, or there is none.
+    """
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or not parts or len(set(parts)) < len(parts):
+        raise InputError(f"condition parts {list(parts)}: unknown, twice or none", f"choose from: {', '.join(PARTS)}")
+    return sum(PARTS[part] for part in parts)
+
+
+def condition_image(
+    parts: Sequence[str], values: Mapping[str, Float[Tensor, "*batch _ height width"]]
+) -> Float[Tensor, "*batch channels height width"]:
+    """Lay the parts' values on top of each other in the order of ``parts``.
+
+    Args:
+        parts: names from ``PARTS``.
+        values: a tensor for each part at least, with the part's channels and values as the table above says.
+    """
+    condition_channels(parts)
+    return torch.cat([values[part] for part in parts], dim=-3)
+
+
+def part_slice(parts: Sequence[str], part: str) -> slice:
+    """Return where a part's channels lie in the condition image."""
+    start = sum(PARTS[p] for p in parts[: list(parts).index(part)])
+    return slice(start, start + PARTS[part])
+
+
+def normalized_depth(depth: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:
+    """Return affine-invariant depth: 0 at the 2 % quantile of the known, 1 at the 98 % quantile and where unknown.
+
+    Quantiles as in Marigold (Ke et al., "Repurposing Diffusion-Based Image Generators for Monocular Depth Estimation",
+    CVPR 2024, section 3.2), whose depth the reference method's ControlNet was trained on.
+
+    Args:
+        depth: along the camera's -z in any unit; 0 where unknown.
+    """
+    known = depth > 0
+    if not known.any():
+        return torch.ones_like(depth)
+    values = depth[known].flatten()
+    # torch.quantile refuses more than 16 million values
+    order = values[:: max(1, values.numel() // 1_000_000)].sort().values
+    near, far = (order[round(q * (len(order) - 1))] for q in (_NEAR, _FAR))
+    scaled = ((depth - near) / (far - near).clamp(min=1e-6 * far)).clamp(0.0, 1.0)
+    return torch.where(known, scaled, torch.ones_like(depth))

@@ -1,0 +1,58 @@
+"""Model folders, on this disk or on the hub."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from relightnerf.errors import InputError
+
+
+def model_folder(name: str, patterns: Sequence[str], purpose: str) -> Path:
+    """Return the folder of a model: ``name`` itself, or the hub's copy, which is downloaded the first time.
+
+    Args:
+        name: a folder, or the id of a repository on the Hugging Face hub.
+        patterns: what to download of it, as file names with ``*``.
+        purpose: the flag or setting that names it, for messages.
+
+    Raises:
+        InputError: there is no such folder, and the hub has no such repository or cannot be reached.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(patterns), ignore_patterns=["*fp16*", "*non_ema*"]))
+    except HFValidationError:
+        raise InputError(f"{purpose} {name}: no such folder", "check the path, or give an id of the hub") from None
+    except (OSError, HfHubHTTPError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"{purpose} {name}: not a folder here, and not to be had from the hub ({first})",
+            f"download {', '.join(patterns)} of it elsewhere, keep the folders, and give the folder's path",
+        ) from None
+
+
+@contextmanager
+def named_model_errors(path: Path) -> Iterator[None]:
+    """Turn what diffusers and transformers raise for a broken model folder into an ``InputError`` that names it."""
+    import safetensors
+
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise InputError(f"{path}: the model cannot be loaded ({first})", "repair or replace the folder") from None
+
+
+def cache_path(kind: str, source: Path, suffix: str) -> Path:
+    """Return where to keep what was computed from a file or folder; another path once a file in it changes."""
+    files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
+    stamps = [f"{p.resolve()} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files]
+    digest = hashlib.blake2b("\n".join(stamps).encode(), digest_size=12).hexdigest()
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "relightnerf" / kind / f"{digest}{suffix}"

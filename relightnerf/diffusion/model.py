@@ -1,0 +1,223 @@
+"""A relighting model: denoiser, image codec and settings, in one folder."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from relightnerf.diffusion.base import DEFAULT_BASE, Base, load_base, load_prompt, save_prompt
+from relightnerf.diffusion.codecs import ImageCodec, KlCodec, load_codec
+from relightnerf.diffusion.controlnet import LightControlNet
+from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
+from relightnerf.diffusion.hub import model_folder, named_model_errors
+from relightnerf.diffusion.sampling import sample
+from relightnerf.diffusion.schedules import NoiseSchedule, SamplerName
+from relightnerf.errors import InputError
+from relightnerf.files import atomic_folder, list_files, read_json, write_json
+from relightnerf.lights import spherical_harmonics
+
+SETTINGS = "relighter.json"
+"""Name of the file that makes a folder a relighting model."""
+_LORA_FILE = "lora.safetensors"
+_PATTERNS = (SETTINGS, "*.json", "*.safetensors", "*/*.json", "*/*.safetensors")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a model's folder says about it besides its networks."""
+
+    base: str | None = None
+    """Folder or hub id of the base; None when the folder holds the whole model."""
+    size: tuple[int, int] = (768, 512)
+    """Width and height of the pictures that the model was trained on."""
+    sampler: SamplerName = "ddim"
+    """Sampler to be used unless another is asked for."""
+    steps: int = 5
+    """Denoising steps."""
+    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
+    """What the denoiser was trained on."""
+
+
+class RelightingModel:
+    """Everything that is needed to relight a picture.
+
+    Attributes:
+        denoiser: a ``ControlledUNet`` or a ``LightDiT``.
+        codec: from pictures to latents and back.
+        settings: sizes, sampler, schedule.
+    """
+
+    def __init__(self, denoiser: ControlledUNet | LightDiT, codec: ImageCodec, settings: ModelSettings) -> None:
+        """Put the parts together."""
+        self.denoiser, self.codec, self.settings = denoiser, codec, settings
+
+    @classmethod
+    def load(cls, name: str, base: str | None = None, dtype: torch.dtype = torch.float32) -> "RelightingModel":
+        """Load a model from a folder or from the hub.
+
+        Args:
+            name: what ``save`` wrote, or what ``LightControlNet.save_pretrained`` wrote; a folder or an id of the hub.
+            base: Stable Diffusion to be used instead of the one that the model names.
+            dtype: of all weights.
+
+        Raises:
+            InputError: something is absent or broken.
+        """
+        folder = model_folder(name, _PATTERNS, "--relighter")
+        settings = _read_settings(folder)
+        if (folder / "dit").is_dir():
+            with named_model_errors(folder / "dit"):
+                denoiser = LightDiT.from_pretrained(folder / "dit", torch_dtype=dtype)
+            return cls(denoiser.eval(), load_codec(folder / "codec").to(dtype).eval(), settings)
+        controlnet_folder = folder / "controlnet" if (folder / "controlnet").is_dir() else folder
+        with named_model_errors(controlnet_folder):
+            controlnet = LightControlNet.from_pretrained(controlnet_folder, torch_dtype=dtype)
+        base_name = base or settings.base
+        loaded = load_base(base_name, dtype) if base_name else None
+        unet, prompt = _unet(folder, loaded, dtype)
+        if (folder / "codec").is_dir():
+            codec: ImageCodec = load_codec(folder / "codec")
+        elif loaded:
+            codec = KlCodec(loaded.vae)
+        else:
+            raise InputError(f"{folder}: holds no codec and names no base", "train or convert the model again")
+        denoiser = ControlledUNet(unet, controlnet, prompt.to(dtype))
+        return cls(denoiser.eval(), codec.to(dtype).eval(), settings)
+
+    def save(self, folder: Path) -> None:
+        """Write the model; what belongs to its base is left out. The folder appears whole or not at all."""
+        with atomic_folder(folder) as temporary:
+            write_json(temporary / SETTINGS, settings_json(self.settings))
+            if isinstance(self.denoiser, LightDiT):
+                self.denoiser.save_pretrained(temporary / "dit")
+            else:
+                self._save_controlled(self.denoiser, temporary)
+            if self.settings.base is None or self.codec.kind != "kl":
+                self.codec.save(temporary / "codec")
+
+    def _save_controlled(self, denoiser: ControlledUNet, folder: Path) -> None:
+        denoiser.controlnet.save_pretrained(folder / "controlnet")
+        save_prompt(folder / "prompt.safetensors", denoiser.prompt)
+        if hasattr(denoiser.unet, "peft_config"):
+            denoiser.unet.save_lora_adapter(folder / "lora", weight_name=_LORA_FILE)
+        elif self.settings.base is None:
+            denoiser.unet.save_pretrained(folder / "unet")
+
+    def working_size(self, height: int, width: int, size: tuple[int, int] | None = None) -> tuple[int, int]:
+        """Return the (height, width) that the model works at: its own area, the photo's shape, whole latent blocks.
+
+        Args:
+            height: of the photo, pixels.
+            width: of the photo, pixels.
+            size: (width, height) whose area is to be used instead of the model's.
+        """
+        wanted = size or self.settings.size
+        scale = (wanted[0] * wanted[1] / (height * width)) ** 0.5
+        block = self.codec.factor * self.denoiser.granularity
+        rounded = [max(1, round(side * scale / block)) * block for side in (height, width)]
+        return rounded[0], rounded[1]
+
+    @torch.no_grad()
+    def relight(
+        self,
+        photo: Float[Tensor, "photos 3 height width"],
+        condition: Float[Tensor, "lights channels tall wide"],
+        directions_camera: Float[Tensor, "lights 3"],
+        guide: Float[Tensor, "_ guides height width"] | None = None,
+        sampler: SamplerName | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        eta: float = 0.0,
+    ) -> Float[Tensor, "lights 3 height width"]:
+        """Return one photo under each light, or each photo under its light: float32 sRGB in [0, 1].
+
+        All are drawn from the same noise.
+
+        Args:
+            photo: sRGB in [0, 1], any size, on the model's device; one, or as many as lights.
+            condition: the condition image of each light (``conditions.condition_image``) at the working size.
+            directions_camera: unit vectors towards the lights in the camera's frame.
+            guide: what the ratio codec may follow besides the photo, at the photo's size; one, or as many as lights.
+            sampler: instead of the model's own.
+            steps: instead of the model's own.
+            seed: of the noise.
+            eta: of DDIM.
+        """
+        height, width = condition.shape[-2:]
+        shape = (self.codec.channels, height // self.codec.factor, width // self.codec.factor)
+        dtype = next(self.denoiser.parameters()).dtype
+        latent = sample(
+            self.denoiser,
+            self.settings.schedule.sampler(sampler or self.settings.sampler),
+            steps or self.settings.steps,
+            shape,
+            spherical_harmonics(directions_camera.float()),
+            condition.to(dtype),
+            seed,
+            eta,
+        )
+        image = self.codec.decode(latent, photo, guide).float()
+        if image.shape[-2:] != photo.shape[-2:]:
+            image = resized(image, (photo.shape[-2], photo.shape[-1]))
+        return image.clamp(0.0, 1.0)
+
+    def to(self, device: str) -> "RelightingModel":
+        """Move all weights."""
+        self.denoiser.to(device)
+        self.codec.to(device)
+        return self
+
+
+def settings_json(settings: ModelSettings) -> dict[str, Any]:
+    """Return what ``relighter.json`` holds."""
+    return {"format": 1, **asdict(settings)}
+
+
+def model_files(name: str) -> list[Path]:
+    """Return the files of a model's own folder, without those of its base.
+
+    Raises:
+        InputError: there is no such model, or the folder holds something else.
+    """
+    folder = model_folder(name, _PATTERNS, "--relighter")
+    _read_settings(folder)
+    return [path for path in list_files([folder]) if path.suffix in (".json", ".safetensors")]
+
+
+def resized(
+    image: Float[Tensor, "batch channels height width"], size: tuple[int, int]
+) -> Float[Tensor, "batch channels tall wide"]:
+    """Resize by bilinear interpolation, averaging what falls into a pixel when it shrinks."""
+    return nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
+
+
+def _read_settings(folder: Path) -> ModelSettings:
+    path = folder / SETTINGS
+    if not path.is_file() and (folder / "config.json").is_file():
+        return ModelSettings(base=DEFAULT_BASE)
+    content = read_json(path)
+    if content.pop("format", None) != 1:
+        raise InputError(f"{path}: not a relighting model of a known format", "update relightnerf, or convert it again")
+    try:
+        schedule = NoiseSchedule(**content.pop("schedule"))
+        return ModelSettings(**{**content, "size": tuple(content["size"]), "schedule": schedule})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: broken ({error})", "replace the folder") from None
+
+
+def _unet(folder: Path, base: Base | None, dtype: torch.dtype) -> tuple[UNet2DConditionModel, Tensor]:
+    if (folder / "unet").is_dir():
+        with named_model_errors(folder / "unet"):
+            unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype)
+        return unet, load_prompt(folder / "prompt.safetensors")
+    if base is None:
+        raise InputError(f"{folder}: holds no unet and names no base", "give --diffusion.base")
+    if (folder / "lora").is_dir():
+        with named_model_errors(folder / "lora"):
+            base.unet.load_lora_adapter(folder / "lora", prefix=None, weight_name=_LORA_FILE)
+            base.unet.fuse_lora()
+    return base.unet, base.prompt

@@ -1,0 +1,1 @@
+"""Training of relighting models and decoders: any number of processes and machines, by ``accelerate launch``."""

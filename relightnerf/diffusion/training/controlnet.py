@@ -1,0 +1,158 @@
+"""Training of the light-conditioned ControlNet."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+from diffusers.training_utils import compute_snr
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+
+from relightnerf.color import to_uint8
+from relightnerf.diffusion.conditions import PARTS, part_slice
+from relightnerf.diffusion.light_pairs import LightPairs
+from relightnerf.diffusion.model import RelightingModel
+from relightnerf.diffusion.schedules import NoiseSchedule
+from relightnerf.diffusion.training.config import ControlNetRun
+from relightnerf.diffusion.training.networks import new_model
+from relightnerf.diffusion.training.trainer import Batch, Validation, check_size, pair_scores, train
+from relightnerf.evaluation.metrics import mean_scores
+from relightnerf.lights import spherical_harmonics
+from relightnerf.sheets import contact_sheet
+
+_TRAIN_STEPS = 1000
+_SHOWN = 8
+_VALIDATION_BATCH = 8
+
+
+class ControlNetObjective:
+    """Denoise the latent of a picture under another light (Ho et al. 2020, section 3.4)."""
+
+    def __init__(self, run: ControlNetRun, model: RelightingModel) -> None:
+        """Open the data.
+
+        Args:
+            run: settings.
+            model: what is trained.
+
+        Raises:
+            InputError: there is no usable data.
+        """
+        check_size(run.size, model.codec.factor * model.denoiser.granularity)
+        self._run, self.model = run, model
+        self.module: nn.Module = model.denoiser
+        self.dataset = LightPairs(run.data, run.parts, run.size, run.seed)
+        self.validation = None
+        if run.validation:
+            self.validation = LightPairs(run.validation, run.parts, run.size, run.seed, augment=False)
+        self._schedule = model.settings.schedule
+        self._process = self._schedule.sampler("ddpm")
+
+    def to(self, device: torch.device) -> None:
+        """Move the codec and the noise schedule; in mixed precision the codec of a base is halved, too."""
+        half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self._run.precision)
+        self.model.codec.to(device, half if self._run.base else None)
+        self._process.alphas_cumprod = self._process.alphas_cumprod.to(device)
+
+    def loss(self, module: nn.Module, batch: Batch, generator: torch.Generator) -> Float[Tensor, ""]:
+        """Return the mean squared error of the prediction, weighted by the mask and, if asked for, by min-SNR."""
+        with torch.no_grad():
+            latent = self.model.codec.encode(batch["target"], batch["source"]).float()
+        noise = torch.randn(latent.shape, generator=generator).to(latent.device)
+        timesteps = torch.randint(_TRAIN_STEPS, (len(latent),), generator=generator).to(latent.device)
+        condition = self._thinned(batch["condition"], generator)
+        noisy = self._process.add_noise(latent, noise, timesteps)
+        prediction = module(noisy, timesteps, spherical_harmonics(batch["light"]), condition).float()
+        error = (prediction - _wanted(self._process, self._schedule, latent, noise, timesteps)).square()
+        mask = nn.functional.interpolate(batch["weight"], latent.shape[-2:], mode="area")
+        each = (error * mask).mean((1, 2, 3)) / mask.mean((1, 2, 3)).clamp(min=1e-6)
+        return (each * snr_weights(self._process, self._schedule, timesteps, self._run.min_snr)).mean()
+
+    def _thinned(self, condition: Tensor, generator: torch.Generator) -> Tensor:
+        """Leave parts out at random: their channels become zero."""
+        thinned = condition.clone()
+        for part in self._run.parts:
+            rate = self._run.rgb_dropout if part == "rgb" else self._run.cue_dropout
+            dropped = torch.rand(len(condition), generator=generator) < rate
+            channels = part_slice(self._run.parts, part)
+            thinned[dropped.to(condition.device), channels] = 0.0
+        return thinned
+
+    def validate(self) -> Validation | None:
+        """Relight validation pairs as users would; PSNR and SSIM in all and of each light's name."""
+        if self.validation is None:
+            return None
+        results = [self._relit(numbers) for numbers in _chunks(self._run.validation_samples)]
+        sources, targets, relit, lights = ([x for part in c for x in part] for c in zip(*results, strict=True))
+        scores = [pair_scores(r, t) for r, t in zip(relit, targets, strict=True)]
+        by_light = defaultdict(list)
+        for light, score in zip(lights, scores, strict=True):
+            by_light[light].append(score)
+        summary = mean_scores(scores)
+        for light, some in sorted(by_light.items()):
+            summary |= {f"{name}/{light}": value for name, value in mean_scores(some).items()}
+        shown = [to_uint8(image) for row in zip(sources, targets, relit, strict=True) for image in row][: 3 * _SHOWN]
+        return summary, contact_sheet(shown, ["source", "target", "relit"] * (len(shown) // 3), 6)
+
+    @torch.no_grad()
+    def _relit(self, numbers: range) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], list[str]]:
+        assert self.validation is not None
+        choices = [self.validation.choice(number) for number in numbers]
+        batch = default_collate([self.validation.sample(choice) for choice in choices])
+        device = next(self.module.parameters()).device
+        moved = {name: value.to(device) for name, value in batch.items()}
+        guide = moved["condition"][:, PARTS["rgb"] :] if self._run.parts[0] == "rgb" else None
+        with torch.autocast(device.type, enabled=self._run.precision != "no" and bool(self._run.base)):
+            relit = self.model.relight(moved["source"], moved["condition"], moved["light"], guide)
+        names = [self.validation.scenes[c.scene].lights.names[c.target] for c in choices]
+        sources, targets, pictures = (_arrays(images) for images in (batch["source"], batch["target"], relit))
+        return sources, targets, pictures, names
+
+    def save(self, folder: Path) -> None:
+        """Write the model."""
+        self.model.save(folder)
+
+
+def train_controlnet(run: ControlNetRun) -> list[float]:
+    """Train as the run says; returns the losses of the steps taken now.
+
+    Raises:
+        InputError: a setting, the data or the output folder cannot be used.
+    """
+    return train(run, ControlNetObjective(run, new_model(run)))
+
+
+def snr_weights(
+    process: diffusers.DDPMScheduler, schedule: NoiseSchedule, timesteps: Int[Tensor, " batch"], gamma: float
+) -> Float[Tensor, " batch"]:
+    """Return the weights of Hang et al., "Efficient Diffusion Training via Min-SNR Weighting" (2023); 1 for gamma 0.
+
+    The weight of an error in x_0 is min(SNR, gamma); an error in the noise is SNR times, and in v (SNR + 1) times as
+    large as one in x_0.
+    """
+    if not gamma:
+        return torch.ones(len(timesteps), device=timesteps.device)
+    snr = compute_snr(process, timesteps)
+    clipped = snr.clamp(max=gamma)
+    if schedule.prediction == "epsilon":
+        return clipped / snr
+    return clipped / (snr + 1.0) if schedule.prediction == "v_prediction" else clipped
+
+
+def _wanted(
+    process: diffusers.DDPMScheduler, schedule: NoiseSchedule, latent: Tensor, noise: Tensor, timesteps: Tensor
+) -> Tensor:
+    if schedule.prediction == "v_prediction":
+        return process.get_velocity(latent, noise, timesteps)
+    return noise if schedule.prediction == "epsilon" else latent
+
+
+def _chunks(count: int) -> list[range]:
+    return [range(i, min(i + _VALIDATION_BATCH, count)) for i in range(0, count, _VALIDATION_BATCH)]
+
+
+def _arrays(images: Float[Tensor, "batch 3 height width"]) -> list[np.ndarray]:
+    return list(images.movedim(1, -1).float().cpu().numpy())

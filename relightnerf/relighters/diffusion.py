@@ -1,0 +1,131 @@
+"""Relighting by a light-conditioned diffusion model."""
+
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relightnerf.diffusion.conditions import LIGHT_PARTS, condition_image, normalized_depth
+from relightnerf.diffusion.model import RelightingModel, model_files, resized
+from relightnerf.diffusion.options import DiffusionOptions
+from relightnerf.geometry.cue import ViewCues
+from relightnerf.geometry.raycast import RayScene
+from relightnerf.geometry.views import View
+
+_PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
+_GIB = 2**30
+
+
+class DiffusionRelighter:
+    """A ``RelightingModel`` behind the interface of relighters; nothing about the scene is learned."""
+
+    def __init__(self, model: str, device: str, options: DiffusionOptions) -> None:
+        """Check the model's folder; the weights are read by ``fit``.
+
+        Args:
+            model: folder or hub id.
+            device: cpu or cuda.
+            options: how to compute.
+
+        Raises:
+            InputError: the folder is absent or holds something else.
+        """
+        self.name = Path(model).resolve().name
+        self.inputs: Sequence[Path] = model_files(model)
+        self._source, self._device, self._options = model, device, options
+        self._model: RelightingModel | None = None
+        self._pictures, self._seconds = 0, 0.0
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The options; where it computes is none of them, nor how many lights at once."""
+        options = asdict(self._options)
+        for unrelated in ("lights_per_batch", "compile"):
+            options.pop(unrelated)
+        return {"diffusion": options}
+
+    @property
+    def report(self) -> str | None:
+        """Pictures per second and the most memory that was in use."""
+        if not self._pictures:
+            return None
+        if self._device == "cuda":
+            peak = torch.cuda.max_memory_allocated() / _GIB
+        else:
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _GIB
+        return f"{self._pictures / self._seconds:.3g} pictures/s, at most {peak:.2f} GiB on {self._device}"
+
+    def fit(self, views: Sequence[View], rays: RayScene) -> None:
+        """Read the weights."""
+        model = RelightingModel.load(self._source, self._options.base, _dtype(self._options.precision, self._device))
+        if self._options.tiling:
+            model.codec.enable_tiling()
+        self._model = model.to(self._device)
+        if self._options.compile:
+            model.denoiser.compile()
+
+    def relight(
+        self, view: View, rays: RayScene, directions_world: Float[np.ndarray, "lights 3"]
+    ) -> Float[np.ndarray, "lights height width 3"]:
+        """Return the view under each canonical light: float32 sRGB in [0, 1]."""
+        assert self._model is not None, "fit comes first"
+        started = time.monotonic()
+        parts = self._model.denoiser.condition_parts
+        cues = ViewCues(view, rays) if LIGHT_PARTS & set(parts) else None
+        height, width = self._model.working_size(view.camera.height, view.camera.width, self._options.size)
+        batch = self._options.lights_per_batch or max(1, _PIXELS_PER_BATCH[self._device] // (height * width))
+        chunks = [directions_world[i : i + batch] for i in range(0, len(directions_world), batch)]
+        relit = np.concatenate([self._relit(self._model, view, cues, chunk) for chunk in chunks])
+        self._pictures += len(relit)
+        self._seconds += time.monotonic() - started
+        return relit
+
+    def _relit(
+        self, model: RelightingModel, view: View, cues: ViewCues | None, directions_world: np.ndarray
+    ) -> Float[np.ndarray, "lights height width 3"]:
+        values = {name: value.to(self._device) for name, value in _part_values(view, cues, directions_world).items()}
+        photo = values["rgb"]
+        size = model.working_size(photo.shape[-2], photo.shape[-1], self._options.size)
+        lights = len(directions_world)
+        parts = model.denoiser.condition_parts
+        small = {part: resized(values[part], size).expand(lights, -1, -1, -1) for part in parts}
+        condition = condition_image(parts, small)
+        guide = torch.cat(
+            [values[name].expand(lights if cues else 1, -1, -1, -1) for name in values if name != "rgb"], 1
+        )
+        directions = torch.as_tensor(directions_world @ view.camera.camera_to_world[:3, :3], device=self._device)
+        options = self._options
+        image = model.relight(
+            photo, condition, directions, guide, options.sampler, options.steps, options.seed, options.eta
+        )
+        return image.movedim(1, -1).cpu().numpy()
+
+
+def _part_values(
+    view: View, cues: ViewCues | None, directions_world: Float[np.ndarray, "lights 3"]
+) -> dict[str, Float[Tensor, "_ _ height width"]]:
+    """Return the values of every part of a condition image, at the photo's size, for one or all lights."""
+    arrays = {
+        "rgb": np.moveaxis(view.image, -1, 0)[None],
+        "depth": normalized_depth(torch.from_numpy(view.depth)).numpy()[None, None],
+        "normal": np.moveaxis(view.normal_camera, -1, 0)[None],
+    }
+    if cues is not None:
+        arrays["shading"] = cues.facing(directions_world)[:, None]
+        arrays["shadow"] = cues.visibility(directions_world)[:, None]
+    return {name: torch.from_numpy(np.ascontiguousarray(array, np.float32)) for name, array in arrays.items()}
+
+
+def _dtype(precision: str, device: str) -> torch.dtype:
+    if precision != "auto":
+        return getattr(torch, precision)
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -1,0 +1,74 @@
+"""Train a light-conditioned ControlNet.
+
+    python scripts/train_controlnet.py small --data SETS/train --validation SETS/test --output RUN
+    accelerate launch --multi_gpu scripts/train_controlnet.py reference-768 --data ... --output RUN
+
+SETS are folders of scenes under several lights (see datasets/README.md). The finished model is RUN/model, for
+`relightnerf relight --relighter RUN/model`; `tensorboard --logdir RUN/logs` shows curves and pictures. Stopped, the
+same command goes on from the last checkpoint. Every setting of a recipe can be changed by a flag.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from relightnerf.cli import run_command
+from relightnerf.diffusion.base import DEFAULT_BASE
+from relightnerf.diffusion.training.config import ControlNetRun, NetworkConfig
+
+_REFERENCE = ControlNetRun(
+    data=Path("data/multi_illumination/train"),
+    output=Path("runs/reference"),
+    validation=Path("data/multi_illumination/test"),
+    base=DEFAULT_BASE,
+    precision="bf16",
+    gradient_checkpointing=True,
+    workers=8,
+)
+_SMALL = ControlNetRun(
+    data=Path("data/spheres/train"),
+    output=Path("runs/small"),
+    validation=Path("data/spheres/test"),
+    size=(64, 64),
+    codec="ratio",
+    steps=1500,
+    batch=16,
+    learning_rate=1e-3,
+    warmup=50,
+    cooldown=0.5,
+    rgb_dropout=0.0,
+    save_every=250,
+    validate_every=250,
+)
+RECIPES = {
+    "reference-768": ("the reference recipe at 768x512", replace(_REFERENCE, steps=200_000)),
+    "reference-1536": ("the reference recipe at 1536x1024", replace(_REFERENCE, size=(1536, 1024), steps=150_000)),
+    "small": ("a small UNet of its own on log ratios, minutes on a CPU", _SMALL),
+    "small-dit": (
+        "the same with a diffusion transformer",
+        replace(_SMALL, network=NetworkConfig(kind="dit", layers=6, width=192, patch=4)),
+    ),
+}
+"""What each recipe is good for, and its settings."""
+
+
+@dataclass
+class TrainControlNet:
+    """Parsed flags."""
+
+    settings: ControlNetRun
+
+    def run(self) -> None:
+        from relightnerf.diffusion.training.controlnet import train_controlnet
+
+        train_controlnet(self.settings)
+
+
+def _parsed() -> TrainControlNet:
+    return TrainControlNet(tyro.extras.overridable_config_cli(RECIPES, description=__doc__))
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(_parsed))
