@@ -198,7 +198,7 @@ class EdgeCodec(nn.Module):
 def edge_decoder_loss(
     codec: EdgeCodec,
     latent: Float[Tensor, "batch channels low_height low_width"],
-    source: Float[Tensor, "batch 3 height width"],
+    source: Float[Tensor, "photos 3 height width"],
     target: Float[Tensor, "batch 3 height width"],
     lpips: Lpips | None = None,
 ) -> Float[Tensor, ""]:
@@ -207,7 +207,7 @@ def edge_decoder_loss(
     Args:
         codec: whose decoder is trained.
         latent: ``codec.encode(target, source)``; the encoder stays as it is, so no gradient is needed.
-        source: the photo whose features the decoder adds, sRGB in [0, 1].
+        source: the photo whose features the decoder adds, sRGB in [0, 1]: one for each latent, or one for all.
         target: what the latent stands for, sRGB in [0, 1], in the latent's size times ``factor``.
         lpips: the distance of VGG16, made with gradients; pictures have 64 pixels to a side at least.
     """

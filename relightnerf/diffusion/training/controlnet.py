@@ -1,6 +1,8 @@
 """Training of the light-conditioned ControlNet."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import diffusers
@@ -13,6 +15,7 @@ from torch.utils.data import default_collate
 
 from relightnerf.color import to_uint8
 from relightnerf.diffusion.conditions import PARTS, part_slice
+from relightnerf.diffusion.light_folders import LightFolder
 from relightnerf.diffusion.light_pairs import LightPairs
 from relightnerf.diffusion.model import RelightingModel
 from relightnerf.diffusion.schedules import NoiseSchedule
@@ -26,6 +29,25 @@ from relightnerf.sheets import contact_sheet
 _TRAIN_STEPS = 1000
 _SHOWN = 8
 _VALIDATION_BATCH = 8
+
+
+@dataclass(frozen=True)
+class RelitPair:
+    """A validation scene relit from one light to another; pictures are float32 sRGB in [0, 1].
+
+    Attributes:
+        scene: where the pictures come from.
+        light: index of the target's light.
+        source: the picture that the model saw.
+        target: what it should have made.
+        relit: what it made.
+    """
+
+    scene: LightFolder
+    light: int
+    source: Float[np.ndarray, "height width 3"]
+    target: Float[np.ndarray, "height width 3"]
+    relit: Float[np.ndarray, "height width 3"]
 
 
 class ControlNetObjective:
@@ -85,31 +107,37 @@ class ControlNetObjective:
         """Relight validation pairs as users would; PSNR and SSIM in all and of each light's name."""
         if self.validation is None:
             return None
-        results = [self._relit(numbers) for numbers in _chunks(self._run.validation_samples)]
-        sources, targets, relit, lights = ([x for part in c for x in part] for c in zip(*results, strict=True))
-        scores = [pair_scores(r, t) for r, t in zip(relit, targets, strict=True)]
+        pairs = [pair for numbers in _chunks(self._run.validation_samples) for pair in self._relit(numbers)]
+        shown = [to_uint8(image) for pair in pairs[:_SHOWN] for image in (pair.source, pair.target, pair.relit)]
+        labels = ["source", "target", "relit"] * (len(shown) // 3)
+        return self.scores(pairs), contact_sheet(shown, labels, 6)
+
+    def scores(self, pairs: Sequence[RelitPair]) -> dict[str, float]:
+        """Return means over the pairs, and of each light's name as ``<score>/<light>``."""
+        every = [pair_scores(pair.relit, pair.target) for pair in pairs]
         by_light = defaultdict(list)
-        for light, score in zip(lights, scores, strict=True):
-            by_light[light].append(score)
-        summary = mean_scores(scores)
+        for pair, score in zip(pairs, every, strict=True):
+            by_light[pair.scene.lights.names[pair.light]].append(score)
+        summary = mean_scores(every)
         for light, some in sorted(by_light.items()):
             summary |= {f"{name}/{light}": value for name, value in mean_scores(some).items()}
-        shown = [to_uint8(image) for row in zip(sources, targets, relit, strict=True) for image in row][: 3 * _SHOWN]
-        return summary, contact_sheet(shown, ["source", "target", "relit"] * (len(shown) // 3), 6)
+        return summary
 
     @torch.no_grad()
-    def _relit(self, numbers: range) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], list[str]]:
+    def _relit(self, numbers: range) -> list[RelitPair]:
         assert self.validation is not None
         choices = [self.validation.choice(number) for number in numbers]
         batch = default_collate([self.validation.sample(choice) for choice in choices])
         device = next(self.module.parameters()).device
-        moved = {name: value.to(device) for name, value in batch.items()}
-        guide = moved["condition"][:, PARTS["rgb"] :] if self._run.parts[0] == "rgb" else None
+        source, condition, light = (batch[name].to(device) for name in ("source", "condition", "light"))
+        guide = condition[:, PARTS["rgb"] :] if self._run.parts[0] == "rgb" else None
         with torch.autocast(device.type, enabled=self._run.precision != "no" and bool(self._run.base)):
-            relit = self.model.relight(moved["source"], moved["condition"], moved["light"], guide)
-        names = [self.validation.scenes[c.scene].lights.names[c.target] for c in choices]
-        sources, targets, pictures = (_arrays(images) for images in (batch["source"], batch["target"], relit))
-        return sources, targets, pictures, names
+            relit = self.model.relight(source, condition, light, guide)
+        images = [value.movedim(1, -1).float().cpu().numpy() for value in (source, batch["target"], relit)]
+        return [
+            RelitPair(self.validation.scenes[choice.scene], choice.target, *(image[i] for image in images))
+            for i, choice in enumerate(choices)
+        ]
 
     def save(self, folder: Path) -> None:
         """Write the model."""
@@ -152,7 +180,3 @@ def _wanted(
 
 def _chunks(count: int) -> list[range]:
     return [range(i, min(i + _VALIDATION_BATCH, count)) for i in range(0, count, _VALIDATION_BATCH)]
-
-
-def _arrays(images: Float[Tensor, "batch 3 height width"]) -> list[np.ndarray]:
-    return list(images.movedim(1, -1).float().cpu().numpy())

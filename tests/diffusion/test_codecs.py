@@ -1,0 +1,342 @@
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AsymmetricAutoencoderKL, AutoencoderKL
+from torch import Tensor
+from torch.nn import functional
+from torchvision.models import alexnet
+
+from relightnerf.diffusion.codecs import (
+    EdgeCodec,
+    EdgePreservingAutoencoder,
+    ImageCodec,
+    KlCodec,
+    RatioCodec,
+    RatioSettings,
+    _upsampling,
+    edge_decoder_loss,
+    load_codec,
+)
+from relightnerf.diffusion.codecs._light import linear_from_srgb, srgb_from_linear
+from relightnerf.diffusion.codecs.edge import X1_5
+from relightnerf.errors import InputError
+from relightnerf.evaluation._lpips import Lpips
+from relightnerf.files import write_json
+
+TINY = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "down_block_out_channels": (4, 8, 8, 8),
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "up_block_out_channels": (4, 8, 8, 8),
+    "norm_num_groups": 4,
+}
+
+
+def make_codec(kind: str) -> ImageCodec:
+    torch.manual_seed(0)
+    if kind == "ratio":
+        return RatioCodec(RatioSettings(factor=4))
+    if kind == "edge":
+        return EdgeCodec(EdgePreservingAutoencoder(**TINY).eval())
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
+    scale = {"scaling_factor": 0.3, "shift_factor": 0.1}
+    vae = AutoencoderKL(**blocks, **scale, block_out_channels=(4, 8), norm_num_groups=4, sample_size=64)
+    return KlCodec(vae.eval())
+
+
+@pytest.fixture(params=["kl", "edge", "ratio"])
+def codec(request: pytest.FixtureRequest) -> ImageCodec:
+    return make_codec(request.param)
+
+
+def lit_pictures(lights: int, height: int = 96, width: int = 144) -> tuple[Tensor, Tensor, Tensor]:
+    """Return pictures (lights, 3, h, w) of one scene, a photo of it (1, 3, h, w) and its depth (1, 1, h, w).
+
+    Smooth light on fine texture; it jumps at the rim of a disc that stands before the rest.
+    """
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1.5, 1.5, width), indexing="ij")
+    disc = (x + 0.3).square() + y.square() < 0.4
+    checks = 0.6 + 0.4 * ((x * 9).floor() + (y * 9).floor()).remainder(2)
+    base = torch.where(disc, torch.tensor([0.7, 0.4, 0.3])[:, None, None], torch.tensor([0.3, 0.5, 0.6])[:, None, None])
+    albedo = base * torch.where(disc, 1.0, checks) * (0.6 + 0.4 * torch.rand(height, width, generator=generator))
+    coefficients = torch.rand(lights + 1, 2, 3, 1, 1, generator=generator)
+    level, slope_x, slope_y = (torch.where(disc, c[:, 0], c[:, 1]) for c in coefficients.unbind(2))
+    shading = 0.1 + 0.5 * level + 0.2 * (1 + (2 * slope_x - 1) * x.sin() + (2 * slope_y - 1) * y.sin())
+    pictures = srgb_from_linear(albedo * shading[:, None])
+    return pictures[1:], pictures[:1], torch.where(disc, 0.3, 0.8 + 0.1 * y)[None, None]
+
+
+def decibels(first: Tensor, second: Tensor) -> float:
+    return float(-10 * (first - second).square().mean().log10())
+
+
+def bilinear(codec: RatioCodec, latent: Tensor, photo: Tensor) -> Tensor:
+    log_ratio = functional.interpolate(latent * codec.settings.scale, photo.shape[-2:], mode="bilinear")
+    offset = codec.settings.offset
+    return srgb_from_linear((linear_from_srgb(photo) + offset) * log_ratio.exp() - offset)
+
+
+def test_latents_and_pictures_have_the_promised_shapes(codec: ImageCodec) -> None:
+    target, source = torch.rand(2, 3, 32, 48), torch.rand(2, 3, 32, 48)
+    latent = codec.encode(target, source)
+    assert latent.shape == (2, codec.channels, 32 // codec.factor, 48 // codec.factor)
+    photo = torch.rand(1, 3, 70, 101)
+    decoded = codec.decode(latent, photo, torch.rand(1, 2, 70, 101))
+    assert decoded.shape == ((2, 3, 70, 101) if codec.kind == "ratio" else (2, 3, 32, 48))
+    assert decoded.min() >= 0 and decoded.max() <= 1
+
+
+def test_a_saved_codec_gives_the_same_latents_and_pictures(codec: ImageCodec, tmp_path: Path) -> None:
+    target, source = torch.rand(2, 2, 3, 32, 48)
+    codec.save(tmp_path)
+    again = load_codec(tmp_path)
+    assert type(again) is type(codec)
+    latent = codec.encode(target, source)
+    torch.testing.assert_close(again.encode(target, source), latent, rtol=0, atol=0)
+    torch.testing.assert_close(again.decode(latent, source), codec.decode(latent, source), rtol=0, atol=0)
+
+
+def test_many_lights_at_once_are_each_light_alone(codec: ImageCodec) -> None:
+    photo = torch.rand(1, 3, 64, 48)
+    latents, guides = 0.5 * torch.randn(3, codec.channels, 8, 6), torch.rand(3, 2, 64, 48)
+    for guide in (None, guides[:1], guides):
+        together = codec.decode(latents, photo, guide)
+        own = [None] * 3 if guide is None else guide.expand(3, -1, -1, -1).split(1)
+        alone = [codec.decode(latent, photo, g) for latent, g in zip(latents.split(1), own, strict=True)]
+        torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(codec.decode(latents, photo.expand(3, -1, -1, -1), guide), together)
+    whole = codec.encode(photo, photo)
+    codec.enable_tiling()
+    torch.testing.assert_close(codec.decode(latents, photo, guides), together, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(codec.encode(photo, photo), whole, rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_reach_the_latent(codec: ImageCodec) -> None:
+    latent = (0.3 * torch.randn(2, codec.channels, 4, 4)).requires_grad_()
+    codec.decode(latent, torch.rand(1, 3, 32, 32)).square().sum().backward()
+    assert latent.grad is not None and latent.grad.isfinite().all() and (latent.grad != 0).any(1).all()
+
+
+def test_half_precision_weights_give_float_pictures(codec: ImageCodec) -> None:
+    target, source = torch.rand(2, 1, 3, 32, 32)
+    expected = codec.decode(codec.encode(target, source), source)
+    half = codec.to(torch.bfloat16)
+    decoded = half.decode(half.encode(target, source), source)
+    assert decoded.dtype == torch.float32
+    torch.testing.assert_close(decoded, expected, rtol=0, atol=0.05)
+
+
+def test_pictures_that_are_no_whole_cells_are_refused(codec: ImageCodec) -> None:
+    picture = torch.rand(1, 3, 32, 32 + codec.factor // 2)
+    with pytest.raises(InputError, match="multiples of"):
+        codec.encode(picture, picture)
+
+
+def test_folders_of_other_codecs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"codec\.json"):
+        load_codec(tmp_path)
+    write_json(tmp_path / "codec.json", {"kind": "wavelet"})
+    with pytest.raises(InputError, match="wavelet"):
+        load_codec(tmp_path)
+    with pytest.raises(InputError, match="'ratio'"):
+        RatioCodec.load(tmp_path)
+    write_json(tmp_path / "codec.json", {"kind": "ratio", "colour": 3})
+    with pytest.raises(InputError, match="unknown settings"):
+        load_codec(tmp_path)
+
+
+def test_kl_latents_are_those_of_a_stable_diffusion_pipeline() -> None:
+    codec = make_codec("kl")
+    picture = torch.rand(1, 3, 32, 32)
+    mode = codec.vae.encode(2 * picture - 1).latent_dist.mode()
+    torch.testing.assert_close(codec.encode(picture, picture), (mode - 0.1) * 0.3)
+    expected = (codec.vae.decode(mode).sample / 2 + 0.5).clamp(0, 1)
+    torch.testing.assert_close(codec.decode((mode - 0.1) * 0.3, picture), expected)
+
+
+def plain_and_edge() -> tuple[AsymmetricAutoencoderKL, EdgePreservingAutoencoder]:
+    torch.manual_seed(0)
+    plain, edge = AsymmetricAutoencoderKL(**TINY).eval(), EdgePreservingAutoencoder(**TINY).eval()
+    edge.load_state_dict(plain.state_dict())
+    return plain, edge
+
+
+def test_the_x1_5_decoder_has_diffusers_names_and_shapes() -> None:
+    with torch.device("meta"):
+        plain, edge = AsymmetricAutoencoderKL(**X1_5), EdgePreservingAutoencoder(**X1_5)
+        EdgeCodec(edge)
+    shapes = {name: weight.shape for name, weight in edge.state_dict().items()}
+    assert shapes == {name: weight.shape for name, weight in plain.state_dict().items()}
+    assert shapes["decoder.condition_encoder.layers.0.weight"] == (192, 3, 3, 3)
+
+
+@torch.no_grad()
+def test_without_a_photo_the_edge_decoder_is_diffusers_own() -> None:
+    plain, edge = plain_and_edge()
+    latent = torch.randn(2, 4, 4, 6)
+    torch.testing.assert_close(edge.decode(latent).sample, plain.decode(latent).sample, rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_with_a_photo_its_features_are_added_before_every_block_and_the_output() -> None:
+    plain, edge = plain_and_edge()
+    latent, photo = torch.randn(2, 4, 4, 6), torch.randn(2, 3, 32, 48)
+    without = plain.decode(latent).sample
+    features = plain.decoder.condition_encoder(photo)
+    for module in (*plain.decoder.up_blocks, plain.decoder.conv_norm_out):
+        module.register_forward_pre_hook(lambda _, args: (args[0] + features[str(tuple(args[0].shape))], *args[1:]))
+    expected = plain.decode(latent).sample
+    assert (expected - without).abs().max() > 0.01
+    torch.testing.assert_close(edge.decode(latent, image=photo).sample, expected)
+
+
+@pytest.mark.parametrize("up", [(4, 8, 16, 32), (8, 16, 32), (4, 4, 4), (4, 8), (4,)])
+@torch.no_grad()
+def test_decoders_whose_channels_fit_the_photo_s_features_decode(up: tuple[int, ...]) -> None:
+    sizes = {"down_block_types": ("DownEncoderBlock2D",) * len(up), "up_block_types": ("UpDecoderBlock2D",) * len(up)}
+    vae = EdgePreservingAutoencoder(
+        **sizes, down_block_out_channels=(4,) * len(up), up_block_out_channels=up, norm_num_groups=4
+    )
+    codec = EdgeCodec(vae.eval())
+    photo = torch.rand(1, 3, 32, 48)
+    latent = codec.encode(photo, photo)
+    assert codec.decode(latent, photo).shape == photo.shape
+    assert not codec.decode(latent, photo).equal(codec.decode(latent, 1 - photo))
+
+
+def test_decoders_whose_channels_do_not_fit_are_refused() -> None:
+    for up in [(4, 4, 8, 8), (4, 8, 8, 8, 8)]:
+        types = {"down_block_types": ("DownEncoderBlock2D",), "up_block_types": ("UpDecoderBlock2D",) * len(up)}
+        vae = EdgePreservingAutoencoder(
+            **types, down_block_out_channels=(4,), up_block_out_channels=up, norm_num_groups=4
+        )
+        with pytest.raises(InputError, match="up_block_out_channels"):
+            EdgeCodec(vae)
+
+
+def test_checkpointed_gradients_of_the_edge_decoder_are_the_same() -> None:
+    target, source = torch.rand(2, 2, 3, 32, 32)
+    gradients = []
+    for checkpointed in (False, True):
+        codec = make_codec("edge")
+        if checkpointed:
+            codec.vae.enable_gradient_checkpointing()
+        edge_decoder_loss(codec, torch.ones(2, 4, 4, 4), source, target).backward()
+        gradients.append([w.grad for w in codec.vae.decoder.parameters()])
+    torch.testing.assert_close(*gradients)
+    assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients[0])
+
+
+def test_the_photo_s_features_make_a_trained_decoder_better() -> None:
+    targets, photo, _ = lit_pictures(lights=3, height=32, width=48)
+    losses = []
+    for with_photo in (True, False):
+        codec = make_codec("edge")
+        with torch.no_grad():
+            latents = codec.encode(targets, targets)
+        seen = photo if with_photo else torch.full_like(photo, 0.5)
+        optimizer = torch.optim.Adam(codec.vae.decoder.parameters(), 1e-2)
+        for _ in range(60):
+            loss = edge_decoder_loss(codec, latents, seen, targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] < 0.7 * losses[1]
+
+
+def test_the_edge_decoder_s_loss_is_l1_and_the_perceptual_distance(tmp_path: Path) -> None:
+    weights = {
+        f"features.{k}": 0.05 * torch.randn_like(w) for k, w in alexnet(weights=None).features.state_dict().items()
+    }
+    torch.save(weights, tmp_path / "backbone.pth")
+    lpips = Lpips(tmp_path / "backbone.pth", with_gradients=True)
+    codec = make_codec("edge")
+    source, target, latent = (
+        torch.rand(1, 3, 64, 64),
+        torch.rand(1, 3, 64, 64),
+        torch.zeros(1, 4, 8, 8).requires_grad_(),
+    )
+    decoded = codec.decode_unclipped(latent, source)
+    loss = edge_decoder_loss(codec, latent, source, target, lpips)
+    expected = (decoded - target).abs().mean() + lpips(decoded, target).mean()
+    torch.testing.assert_close(loss, expected)
+    (gradient,) = torch.autograd.grad(loss - (decoded - target).abs().mean(), latent)
+    assert gradient.isfinite().all() and gradient.any()
+
+
+@pytest.mark.parametrize("size", [(64, 96), (61, 101), (200, 30), (7, 5)])
+def test_a_ratio_of_one_is_the_photo_itself(size: tuple[int, int]) -> None:
+    photo = torch.rand(1, 3, *size)
+    decoded = RatioCodec().decode(torch.zeros(2, 3, 8, 12), photo)
+    torch.testing.assert_close(decoded, photo.expand(2, -1, -1, -1), rtol=0, atol=1e-6)
+
+
+def test_a_constant_ratio_scales_the_photo() -> None:
+    codec = RatioCodec()
+    photo = 0.1 + 0.5 * torch.rand(1, 3, 61, 101)
+    latent = torch.tensor([0.5, -0.5, 0.2])[None, :, None, None].expand(-1, -1, 8, 12)
+    offset, factors = codec.settings.offset, (latent[:, :, :1, :1] * codec.settings.scale).exp()
+    expected = srgb_from_linear((linear_from_srgb(photo) + offset) * factors - offset)
+    torch.testing.assert_close(codec.decode(latent, photo), expected, rtol=0, atol=1e-5)
+
+
+def test_at_the_same_size_the_ratio_gives_the_target_back() -> None:
+    codec = RatioCodec(RatioSettings(factor=1))
+    targets, photo, _ = lit_pictures(lights=3)
+    decoded = codec.decode(codec.encode(targets, photo.expand_as(targets)), photo)
+    torch.testing.assert_close(decoded, targets, rtol=0, atol=1e-4)
+
+
+def test_a_small_ratio_keeps_texture_and_edges() -> None:
+    codec = RatioCodec(RatioSettings(factor=4))
+    targets, photo, depth = lit_pictures(lights=3)
+    latents = codec.encode(targets, photo.expand_as(targets))
+    soft = decibels(bilinear(codec, latents, photo), targets)
+    by_photo = decibels(codec.decode(latents, photo), targets)
+    by_depth = decibels(codec.decode(latents, photo, depth), targets)
+    assert soft > decibels(photo.expand_as(targets), targets) + 3
+    assert by_photo > soft + 4
+    assert by_depth > max(by_photo, soft + 10)
+    assert by_depth > 40
+
+
+def test_where_no_neighbour_is_alike_the_ratio_is_bilinear() -> None:
+    codec = RatioCodec()
+    photo, latent = torch.rand(1, 3, 61, 101), 0.5 * torch.randn(1, 3, 8, 12)
+    checks = (torch.arange(61)[:, None] + torch.arange(101)).remainder(2)[None, None]
+    decoded = codec.decode(latent, photo, 1000.0 * checks)
+    torch.testing.assert_close(decoded, bilinear(codec, latent, photo), rtol=0, atol=1e-5)
+
+
+def test_an_upsampled_pixel_is_the_weighted_mean_of_its_neighbours() -> None:
+    values, guide = torch.rand(1, 1, 5, 7), 3 * torch.rand(1, 2, 20, 28)
+    kernel = _upsampling.Kernel(radius=1, sigma_cells=0.7, fallback=0.0)
+    result = torch.cat(list(_upsampling.upsampled_chunks(values, guide, kernel)), dim=2)
+    low_guide = functional.avg_pool2d(guide, 4)
+    # pixel (9, 18) lies in cell (2, 4), at (1.875, 4.125) cells from the first cell's centre
+    total = weights = torch.tensor(0.0)
+    for row in (1, 2, 3):
+        for column in (3, 4, 5):
+            far = ((row - 1.875) ** 2 + (column - 4.125) ** 2) / (0.7**2 * (1 - 1 / 16))
+            other = (guide[0, :, 9, 18] - low_guide[0, :, row, column]).square().sum()
+            weight = torch.exp(-0.5 * (far + other))
+            total, weights = total + weight * values[0, 0, row, column], weights + weight
+    torch.testing.assert_close(result[0, 0, 9, 18], total / weights)
+
+
+def test_pieces_of_rows_make_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    latent, photo = torch.randn(2, 3, 8, 12), torch.rand(1, 3, 61, 101)
+    whole = RatioCodec().decode(latent, photo)
+    monkeypatch.setattr(_upsampling, "_CHUNK_VALUES", 1)
+    torch.testing.assert_close(RatioCodec().decode(latent, photo), whole)
+
+
+def test_ratios_are_bounded() -> None:
+    codec = RatioCodec(RatioSettings(limit=1.0, scale=0.5))
+    black, white = torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)
+    assert codec.encode(white, black).eq(2).all() and codec.encode(black, white).eq(-2).all()
+    photo = torch.full((1, 3, 8, 8), 0.4)
+    assert codec.decode(torch.full((1, 3, 1, 1), 9.0), photo).equal(codec.decode(torch.full((1, 3, 1, 1), 2.0), photo))
