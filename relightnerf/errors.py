@@ -13,3 +13,6 @@ class InputError(Exception):
         super().__init__(f"{what}. {fix[0].upper()}{fix[1:]}.")
         self.what = what
         self.fix = fix
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str]]:
+        return InputError, (self.what, self.fix)  # so that it comes whole out of another process

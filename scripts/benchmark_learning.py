@@ -10,7 +10,6 @@ best, against the one that was asked for. Writes curve.png, metrics.json and sam
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,11 +25,11 @@ from relightnerf.diffusion.training.controlnet import ControlNetObjective, Relit
 from relightnerf.diffusion.training.networks import new_model
 from relightnerf.diffusion.training.trainer import train
 from relightnerf.evaluation.light_direction import direction_error_deg, fitted_direction
-from relightnerf.files import write_json
+from relightnerf.files import read_json, write_json
 from relightnerf.images import read_image, write_image
 from relightnerf.progress import say
 
-_CALIBRATION_STEPS = (10, 30)
+_CALIBRATION_STEPS = 40
 _VALIDATIONS = 10
 _BAR_DEG = 10.0
 _TOY = Path(__file__).resolve().parents[1] / "datasets" / "render_spheres.py"
@@ -62,7 +61,7 @@ class BenchmarkLearning:
         self._report(run, objective)
 
     def _recipe(self) -> ControlNetRun:
-        network = NetworkConfig(kind="dit", layers=6, width=192, patch=4) if self.kind == "dit" else NetworkConfig()
+        network = NetworkConfig(kind="dit", layers=6, width=192) if self.kind == "dit" else NetworkConfig()
         return ControlNetRun(
             data=self.output / "set" / "train",
             validation=self.output / "set" / "test",
@@ -74,8 +73,10 @@ class BenchmarkLearning:
             cooldown=0.5,
             ema=0.99,
             workers=1,
+            parts=("rgb", "depth", "normal"),
             network=network,
             codec="ratio",
+            ratio_factor=4,
             prediction="sample",
             rgb_dropout=0.0,
             validation_samples=self.test_scenes,
@@ -85,25 +86,22 @@ class BenchmarkLearning:
         """Return how many steps fit into the time; written down, so that a resumed benchmark has the same."""
         path = self.output / "steps.json"
         if not path.is_file():
-            times = []
-            for steps in _CALIBRATION_STEPS:
-                run = replace(self._recipe(), steps=steps, output=self.output / f"calibration-{steps}", validation=None)
-                started = time.monotonic()
-                train(run, ControlNetObjective(run, new_model(run)))
-                times.append(time.monotonic() - started)
-            seconds_a_step = (times[1] - times[0]) / (_CALIBRATION_STEPS[1] - _CALIBRATION_STEPS[0])
-            path.write_text(json.dumps({"steps": max(_VALIDATIONS, round(60 * self.minutes / seconds_a_step))}))
-        return int(json.loads(path.read_text())["steps"])
+            steps, output = _CALIBRATION_STEPS, self.output / "calibration"
+            run = replace(self._recipe(), steps=steps, validate_every=steps // 2, validation_samples=1, output=output)
+            train(run, ControlNetObjective(run, new_model(run)))
+            middle, end = _curve(run)
+            seconds_a_step = (end["seconds"] - middle["seconds"]) / (end["step"] - middle["step"])
+            write_json(path, {"steps": max(_VALIDATIONS, round(60 * self.minutes / seconds_a_step))})
+        return int(read_json(path)["steps"])
 
     def _report(self, run: ControlNetRun, objective: "DirectionObjective") -> None:
-        lines = (run.output / "validation.jsonl").read_text().splitlines()
-        curve = [json.loads(line) for line in lines]
+        curve = _curve(run)
         others = {name: _errors(objective.pairs, name) for name in ("target", "source")}
         write_json(
             self.output / "metrics.json",
             {
                 "steps": run.steps,
-                "minutes": self.minutes,
+                "minutes": curve[-1]["seconds"] / 60,
                 "direction_error_deg": curve[-1]["direction_error_deg"],
                 "direction_error_deg_median": curve[-1]["direction_error_deg_median"],
                 "of_the_true_picture": float(np.mean(others["target"])),
@@ -113,7 +111,7 @@ class BenchmarkLearning:
         )
         last = sorted((run.output / "samples").glob("*.png"))[-1]
         write_image(self.output / "samples.png", read_image(last))
-        _draw(self.output / "curve.png", curve, self.minutes / run.steps, float(np.mean(others["source"])))
+        _draw(self.output / "curve.png", curve, float(np.mean(others["source"])))
         say(f"mean light-direction error: {curve[-1]['direction_error_deg']:.1f} degrees ({self.output})")
 
 
@@ -149,14 +147,18 @@ def _error(scene: LightFolder, light: np.ndarray, picture: np.ndarray) -> float:
     return direction_error_deg(found, light)
 
 
-def _draw(path: Path, curve: list[dict[str, float]], minutes_a_step: float, source: float) -> None:
+def _curve(run: ControlNetRun) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run.output / "validation.jsonl").read_text().splitlines()]
+
+
+def _draw(path: Path, curve: list[dict[str, float]], source: float) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6.4, 3.6), dpi=110)
-    minutes = [point["step"] * minutes_a_step for point in curve]
+    minutes = [point["seconds"] / 60 for point in curve]
     axes.plot(minutes, [point["direction_error_deg"] for point in curve], "o-", label="relit picture, mean")
     axes.plot(minutes, [point["direction_error_deg_median"] for point in curve], "s--", label="relit picture, median")
     axes.axhline(source, color="gray", linestyle=":", label="picture as it was, mean")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import resource
 import shutil
 import socket
@@ -17,6 +18,7 @@ import torch
 from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Cameras, save_cameras
 from relightnerf.cli import main
+from relightnerf.errors import InputError
 from relightnerf.files import file_digest, read_json, write_json
 from relightnerf.images import write_image
 from relightnerf.lights import LightSet, save_lights
@@ -279,3 +281,8 @@ def _one_line(code: int, printed: str) -> str:
 
 def _files(root: Path) -> dict[str, str]:
     return {str(p.relative_to(root)): file_digest(p) for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+def test_it_comes_whole_out_of_another_process() -> None:
+    error = pickle.loads(pickle.dumps(InputError("a.png: broken", "replace it")))
+    assert (str(error), error.what, error.fix) == ("a.png: broken. Replace it.", "a.png: broken", "replace it")

@@ -1,6 +1,7 @@
 """Model folders, on this disk or on the hub."""
 
 import hashlib
+import importlib
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -47,6 +48,18 @@ def named_model_errors(path: Path) -> Iterator[None]:
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         first = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise InputError(f"{path}: the model cannot be loaded ({first})", "repair or replace the folder") from None
+
+
+def require_peft(purpose: str) -> None:
+    """Check that peft, which LoRAs need, is installed.
+
+    Raises:
+        InputError: it is not.
+    """
+    try:
+        importlib.import_module("peft")
+    except ImportError:
+        raise InputError(f"{purpose}: peft is not installed", "install it: pip install peft") from None
 
 
 def cache_path(kind: str, source: Path, suffix: str) -> Path:

@@ -13,7 +13,7 @@ from relightnerf.diffusion.base import DEFAULT_BASE, Base, load_base, load_promp
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
-from relightnerf.diffusion.hub import model_folder, named_model_errors
+from relightnerf.diffusion.hub import model_folder, named_model_errors, require_peft
 from relightnerf.diffusion.sampling import sample
 from relightnerf.diffusion.schedules import NoiseSchedule, SamplerName
 from relightnerf.errors import InputError
@@ -217,6 +217,7 @@ def _unet(folder: Path, base: Base | None, dtype: torch.dtype) -> tuple[UNet2DCo
     if base is None:
         raise InputError(f"{folder}: holds no unet and names no base", "give --diffusion.base")
     if (folder / "lora").is_dir():
+        require_peft(str(folder / "lora"))
         with named_model_errors(folder / "lora"):
             base.unet.load_lora_adapter(folder / "lora", prefix=None, weight_name=_LORA_FILE)
             base.unet.fuse_lora()

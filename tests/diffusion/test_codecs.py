@@ -229,28 +229,28 @@ def test_checkpointed_gradients_of_the_edge_decoder_are_the_same() -> None:
     assert all(gradient.isfinite().all() and gradient.any() for gradient in gradients[0])
 
 
-def test_the_photo_s_features_make_a_trained_decoder_better() -> None:
-    targets, photo, _ = lit_pictures(lights=3, height=32, width=48)
+def test_a_trained_decoder_copies_texture_that_it_never_saw_from_the_photo() -> None:
     losses = []
     for with_photo in (True, False):
-        codec = make_codec("edge")
-        with torch.no_grad():
-            latents = codec.encode(targets, targets)
-        seen = photo if with_photo else torch.full_like(photo, 0.5)
+        codec, generator = make_codec("edge"), torch.Generator().manual_seed(0)
         optimizer = torch.optim.Adam(codec.vae.decoder.parameters(), 1e-2)
         for _ in range(60):
-            loss = edge_decoder_loss(codec, latents, seen, targets)
+            photo = torch.rand(4, 3, 32, 32, generator=generator)
+            target = 0.6 * photo
+            with torch.no_grad():
+                latent = codec.encode(target, photo)
+            loss = edge_decoder_loss(codec, latent, photo if with_photo else torch.full_like(photo, 0.5), target)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
         losses.append(loss.item())
-    assert losses[0] < 0.7 * losses[1]
+    assert losses[0] < 0.5 * losses[1]
 
 
 def test_the_edge_decoder_s_loss_is_l1_and_the_perceptual_distance(tmp_path: Path) -> None:
-    weights = {
-        f"features.{k}": 0.05 * torch.randn_like(w) for k, w in alexnet(weights=None).features.state_dict().items()
-    }
+    with torch.device("meta"):
+        shapes = alexnet(weights=None).features.state_dict()
+    weights = {f"features.{name}": 0.05 * torch.randn(weight.shape) for name, weight in shapes.items()}
     torch.save(weights, tmp_path / "backbone.pth")
     lpips = Lpips(tmp_path / "backbone.pth", with_gradients=True)
     codec = make_codec("edge")

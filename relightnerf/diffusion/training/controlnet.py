@@ -79,13 +79,13 @@ class ControlNetObjective:
         self.model.codec.to(device, half if self._run.base else None)
         self._process.alphas_cumprod = self._process.alphas_cumprod.to(device)
 
-    def loss(self, module: nn.Module, batch: Batch, generator: torch.Generator) -> Float[Tensor, ""]:
+    def loss(self, module: nn.Module, batch: Batch, generators: Sequence[torch.Generator]) -> Float[Tensor, ""]:
         """Return the mean squared error of the prediction, weighted by the mask and, if asked for, by min-SNR."""
         with torch.no_grad():
             latent = self.model.codec.encode(batch["target"], batch["source"]).float()
-        noise = torch.randn(latent.shape, generator=generator).to(latent.device)
-        timesteps = torch.randint(_TRAIN_STEPS, (len(latent),), generator=generator).to(latent.device)
-        condition = self._thinned(batch["condition"], generator)
+        noise = torch.stack([torch.randn(latent.shape[1:], generator=g) for g in generators]).to(latent.device)
+        timesteps = torch.cat([torch.randint(_TRAIN_STEPS, (1,), generator=g) for g in generators]).to(latent.device)
+        condition = self._thinned(batch["condition"], generators)
         noisy = self._process.add_noise(latent, noise, timesteps)
         prediction = module(noisy, timesteps, spherical_harmonics(batch["light"]), condition).float()
         error = (prediction - _wanted(self._process, self._schedule, latent, noise, timesteps)).square()
@@ -93,12 +93,12 @@ class ControlNetObjective:
         each = (error * mask).mean((1, 2, 3)) / mask.mean((1, 2, 3)).clamp(min=1e-6)
         return (each * snr_weights(self._process, self._schedule, timesteps, self._run.min_snr)).mean()
 
-    def _thinned(self, condition: Tensor, generator: torch.Generator) -> Tensor:
+    def _thinned(self, condition: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Leave parts out at random: their channels become zero."""
         thinned = condition.clone()
         for part in self._run.parts:
             rate = self._run.rgb_dropout if part == "rgb" else self._run.cue_dropout
-            dropped = torch.rand(len(condition), generator=generator) < rate
+            dropped = torch.cat([torch.rand(1, generator=g) for g in generators]) < rate
             channels = part_slice(self._run.parts, part)
             thinned[dropped.to(condition.device), channels] = 0.0
         return thinned

@@ -1,5 +1,6 @@
 """Training of the edge-preserving decoder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -71,7 +72,7 @@ class DecoderObjective:
     def to(self, device: torch.device) -> None:
         """Everything is in the module."""
 
-    def loss(self, module: nn.Module, batch: Batch, generator: torch.Generator) -> Float[Tensor, ""]:
+    def loss(self, module: nn.Module, batch: Batch, generators: Sequence[torch.Generator]) -> Float[Tensor, ""]:
         """Return L1, plus LPIPS if its weights are at hand."""
         return module(batch["source"], batch["target"])
 

@@ -7,6 +7,7 @@ from relightnerf.diffusion.base import load_base
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, RatioCodec, RatioSettings, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
+from relightnerf.diffusion.hub import require_peft
 from relightnerf.diffusion.model import ModelSettings, RelightingModel
 from relightnerf.diffusion.schedules import NoiseSchedule
 from relightnerf.diffusion.training.config import ControlNetRun, NetworkConfig
@@ -37,6 +38,7 @@ def _from_base(run: ControlNetRun) -> RelightingModel:
     codec: ImageCodec = KlCodec(base.vae) if run.codec == "kl" else _saved_codec(run)
     controlnet = LightControlNet.for_unet(base.unet, run.parts, _EMBEDDING)
     if run.lora_rank:
+        require_peft(f"--lora-rank {run.lora_rank}")
         from peft import LoraConfig
 
         base.unet.add_adapter(LoraConfig(r=run.lora_rank, lora_alpha=run.lora_rank, target_modules=list(_ATTENTION)))
@@ -83,6 +85,7 @@ def new_unet(config: NetworkConfig, latent_channels: int) -> UNet2DConditionMode
         cross_attention_dim=_NO_PROMPT_WIDTH,
         attention_head_dim=min(32, config.channels[-1]),
         norm_num_groups=_groups(config.channels),
+        resnet_time_scale_shift="scale_shift",  # the light scales features, as a cosine does, and is not only added
     )
 
 

@@ -3,7 +3,8 @@
 import contextlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from relightnerf.diffusion.training.checkpoints import claim_output, load_checkpoint, save_checkpoint
 from relightnerf.diffusion.training.config import TrainingRun
@@ -22,6 +23,7 @@ from relightnerf.evaluation.metrics import psnr, scaled, ssim
 from relightnerf.images import write_image
 from relightnerf.progress import say, track
 
+_NUMBER = "number"
 Batch = Mapping[str, Float[Tensor, "batch *_"]]
 Validation = tuple[dict[str, float], UInt8[np.ndarray, "height width 3"]]
 
@@ -43,8 +45,8 @@ class Objective(Protocol):
         """Move what is not in ``module``."""
         ...
 
-    def loss(self, module: nn.Module, batch: Batch, generator: torch.Generator) -> Float[Tensor, ""]:
-        """Return the mean loss; every random number comes from the generator, which is on the CPU."""
+    def loss(self, module: nn.Module, batch: Batch, generators: Sequence[torch.Generator]) -> Float[Tensor, ""]:
+        """Return the mean loss; what is random about a sample comes from its own generator, which is on the CPU."""
         ...
 
     def validate(self) -> Validation | None:
@@ -59,8 +61,9 @@ class Objective(Protocol):
 def train(run: TrainingRun, objective: Objective) -> list[float]:
     """Train from the last checkpoint, or from the start, to the end; returns the losses of the steps taken now.
 
-    A resumed run takes the same steps with the same numbers as an uninterrupted one: samples, noise and learning rate
-    follow from the step's number alone. Several processes are started by ``accelerate launch``. The output folder gets
+    A resumed run takes the same steps with the same numbers as an uninterrupted one, and several processes (started by
+    ``accelerate launch``) the same as one: samples, noise and learning rate follow from the sample's and the step's
+    number alone. The output folder gets
     ``checkpoints/``, ``model/`` (what users load, as of the last checkpoint), ``samples/`` and ``validation.jsonl``
     (validations' pictures and scores), and ``logs/`` for TensorBoard.
 
@@ -119,14 +122,16 @@ class _Training:
         optimizer = torch.optim.AdamW(self._trained, lr=run.learning_rate, weight_decay=run.weight_decay)
         self._module, self._optimizer = accelerator.prepare(objective.module, optimizer)
         self._ema = EMAModel(self._trained, decay=run.ema) if run.ema else None
+        self._seconds = 0.0
         self._step = self._resumed_step()
 
     def run(self) -> list[float]:
         run, losses, logs = self._run, [], self._writer()
-        steps = range(self._step, run.steps)
+        steps, started = range(self._step, run.steps), time.monotonic()
         for step, batch in zip(track(steps, "training", run.steps, self._step), self._batches(), strict=True):
             losses.append(self._take_step(step, batch))
             self._step = step + 1
+            self._seconds += time.monotonic() - started
             if logs and self._is_due(run.log_every):
                 logs.add_scalar("loss", np.mean(losses[-run.log_every :]), self._step)
             if self._accelerator.is_main_process and self._is_due(run.validate_every):
@@ -134,6 +139,7 @@ class _Training:
             if self._accelerator.is_main_process and self._is_due(run.save_every):
                 self._save()
             self._accelerator.wait_for_everyone()
+            started = time.monotonic()
         return losses
 
     def _is_due(self, every: int) -> bool:
@@ -143,12 +149,12 @@ class _Training:
         run, accelerator = self._run, self._accelerator
         for group in self._optimizer.param_groups:
             group["lr"] = run.learning_rate * rate_factor(run, step)
-        generator = torch.Generator().manual_seed(_seed(run.seed, step, accelerator.process_index))
         total = 0.0
         for index, part in enumerate(_parts(batch, run.accumulate, accelerator.device)):
+            generators = [torch.Generator().manual_seed(_seed(run.seed, int(n))) for n in part[_NUMBER]]
             last = index == run.accumulate - 1
             with contextlib.nullcontext() if last else accelerator.no_sync(self._module):
-                loss = self._objective.loss(self._module, part, generator) / run.accumulate
+                loss = self._objective.loss(self._module, part, generators) / run.accumulate
                 accelerator.backward(loss)
             total += float(loss.detach())
         accelerator.clip_grad_norm_(self._trained, run.clip)
@@ -164,12 +170,16 @@ class _Training:
         first = accelerator.process_index * share
         starts = (step * run.batch + first for step in range(self._step, run.steps))
         loader = DataLoader(
-            self._objective.dataset,
+            _Samples(self._objective.dataset),
             batch_sampler=[list(range(start, start + share)) for start in starts],
             num_workers=run.workers,
+            collate_fn=_collated,
             pin_memory=accelerator.device.type == "cuda",
         )
-        return iter(loader)
+        for batch in loader:
+            if isinstance(batch, InputError):
+                raise batch
+            yield batch
 
     def _writer(self) -> Any:
         if not self._accelerator.is_main_process or self._step >= self._run.steps:
@@ -189,7 +199,7 @@ class _Training:
             + ", ".join(f"{name} {value:.4g}" for name, value in scores.items() if "/" not in name)
         )
         with open(self._run.output / "validation.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": self._step, **scores}) + "\n")
+            file.write(json.dumps({"step": self._step, "seconds": round(self._seconds, 1), **scores}) + "\n")
         write_image(self._run.output / "samples" / f"step-{self._step:08d}.png", sheet)
         for name, value in scores.items():
             logs.add_scalar(f"validation/{name}", value, self._step)
@@ -198,7 +208,7 @@ class _Training:
     def _save(self) -> None:
         with self._averaged():
             self._objective.save(self._run.output / "model")
-        state = {"optimizer": self._optimizer.state_dict()}
+        state = {"optimizer": self._optimizer.state_dict(), "seconds": self._seconds}
         if self._ema:
             state["ema"] = self._ema.state_dict()
         if self._accelerator.scaler is not None:
@@ -214,7 +224,7 @@ class _Training:
             self._ema.load_state_dict(state["ema"])
         if self._accelerator.scaler is not None:
             self._accelerator.scaler.load_state_dict(state["scaler"])
-        step = int(state["step"])
+        self._seconds, step = float(state["seconds"]), int(state["step"])
         say(
             f"training: {'done already' if step >= self._run.steps else 'going on'} at step {step} ({self._run.output})"
         )
@@ -232,6 +242,24 @@ class _Training:
             yield
         finally:
             self._ema.restore(self._trained)
+
+
+class _Samples(Dataset[Any]):
+    """A dataset whose workers hand over what is wrong with the input instead of a traceback."""
+
+    def __init__(self, dataset: Dataset[dict[str, Tensor]]) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, number: int) -> dict[str, Tensor] | InputError:
+        try:
+            return {**self._dataset[number], _NUMBER: torch.tensor(float(number), dtype=torch.float64)}
+        except InputError as error:
+            return error
+
+
+def _collated(samples: list[Any]) -> Batch | InputError:
+    error = next((sample for sample in samples if isinstance(sample, InputError)), None)
+    return error or default_collate(samples)
 
 
 def _parts(batch: Batch, count: int, device: torch.device) -> Iterator[Batch]:
