@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after ``--help`` (0) and after flags that do not parse (2).
     """
+    _silence_libraries()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:
         print(f"relightnerf {__version__}")

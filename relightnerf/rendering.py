@@ -1,6 +1,5 @@
 """Pictures and videos of a scene's field: cameras times lights, and paths with a light that stands or moves."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ from relightnerf.cameras import Camera, Cameras, load_cameras
 from relightnerf.color import to_uint8
 from relightnerf.errors import InputError
 from relightnerf.files import list_files, read_json
-from relightnerf.images import read_image, write_image
+from relightnerf.images import write_image
 from relightnerf.progress import track
 from relightnerf.scene import Scene
 from relightnerf.stage import MANIFEST, Stage
-from relightnerf.video import check_video, write_video
+from relightnerf.staged_video import write_staged_video
 
 if TYPE_CHECKING:
     from relightnerf.field.rendering import FeatureBuffer
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 CAPTURE_LIGHT = "capture"
 """Name of the light under which the photos were taken."""
-
-_FRAMES_STAGE = "render frames"
 
 
 @dataclass(frozen=True)
@@ -87,28 +84,16 @@ class SceneRenderer:
         Raises:
             InputError: there is no fitted field, or the video cannot be written.
         """
-        check_video(output, fps)
-        frames = output.with_name(f".{output.name}.frames")
-        files = [frames / f"{i:05d}.png" for i in range(len(cameras))]
         lights = [None] * len(cameras) if directions is None else list(directions)
         parameters = {"cameras": _described(cameras), "directions": _plain(lights)}
-        inputs = field_files(self.scene)
-        frames_stage = Stage(_FRAMES_STAGE, frames, parameters, inputs)
-        manifest = f".{output.name}.json"
-        stage = Stage("render", output.parent, {**parameters, "fps": fps}, inputs, [output.name], manifest)
 
-        def render() -> None:
+        def render(files: Sequence[Path]) -> None:
             passes = _Passes(self.scene, self.device)
             for i, file in enumerate(track(files, "rendering")):
                 passes.write(file, cameras[i], lights[i])
 
-        def work() -> None:
-            frames_stage.run(render, self.force)
-            write_video(output, (read_image(file) for file in track(files, "encoding")), fps)
-
-        stage.run(work, self.force)
-        if (frames / MANIFEST).is_file() and read_json(frames / MANIFEST).get("stage") == _FRAMES_STAGE:
-            shutil.rmtree(frames)
+        inputs = field_files(self.scene)
+        write_staged_video("render", output, parameters, inputs, len(cameras), fps, render, self.force)
 
 
 def field_files(scene: Scene) -> list[Path]:

@@ -73,7 +73,7 @@ class BenchmarkLearning:
             cooldown=0.5,
             ema=0.99,
             workers=1,
-            parts=("rgb", "depth", "normal"),
+            parts=("rgb", "depth", "normal", "shading", "shadow"),
             network=network,
             codec="ratio",
             ratio_factor=4,

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+import typing
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,9 +48,18 @@ def test_every_command_explains_every_flag(command: str, capsys: pytest.CaptureF
     printed = capsys.readouterr().out
     assert f"usage: relightnerf {command}" in printed
     flags = importlib.import_module(f"relightnerf.pipeline.{command}").__dict__[command.capitalize()]
+    for name in _flag_names(flags):
+        explained = re.search(rf"--{name.replace('_', '-')} [^(]*?[a-z]{{3}}", printed)
+        assert explained, f"--{name} has no help"
+
+
+def _flag_names(flags: type, prefix: str = "") -> Iterator[str]:
+    hints = typing.get_type_hints(flags)
     for field in dataclasses.fields(flags):
-        explained = re.search(rf"--{field.name.replace('_', '-')} [^(]*?[a-z]{{3}}", printed)
-        assert explained, f"--{field.name} has no help"
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from _flag_names(hints[field.name], f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from relightnerf.sheets import contact_sheet
+from relightnerf.sheets import contact_sheet, with_inset
 
 
 def test_every_picture_is_on_the_sheet_unchanged_and_in_order() -> None:
@@ -27,3 +27,26 @@ def test_pictures_of_several_sizes_share_a_grid() -> None:
 def test_pictures_without_their_labels_are_refused() -> None:
     with pytest.raises(ValueError, match="1 pictures with 0 labels"):
         contact_sheet([np.zeros((4, 4, 3), np.uint8)], [], columns=1)
+
+
+def test_insets_lie_at_the_lower_right_of_their_pictures_and_nothing_else_changes() -> None:
+    pictures = [np.full((20, 30, 3), 100, np.uint8), np.full((12, 18, 3), 150, np.uint8)]
+    insets = [None, np.full((5, 6, 3), 250, np.uint8)]
+    plain, marked = (contact_sheet(pictures, ["a", "b"], 2, insets=given) for given in (None, insets))
+    changed = (plain != marked).any(-1)
+    rows, columns = np.nonzero(changed)
+    left, top = 4 + 30 + 4, 4 + 16
+    assert (rows.min(), rows.max() + 1) == (top + 12 - 5, top + 12)
+    assert (columns.min(), columns.max() + 1) == (left + 18 - 6, left + 18)
+    assert changed.sum() == 30 and (marked[changed] == 250).all()
+    assert (pictures[1] == 150).all()
+
+
+def test_an_inset_larger_than_its_picture_is_cut_off() -> None:
+    inset = np.arange(6 * 6 * 3, dtype=np.uint8).reshape(6, 6, 3)
+    np.testing.assert_array_equal(with_inset(np.zeros((4, 5, 3), np.uint8), inset), inset[:4, :5])
+
+
+def test_insets_are_as_many_as_pictures() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        contact_sheet([np.zeros((4, 4, 3), np.uint8)], ["a"], 1, insets=[None, None])

@@ -1,8 +1,9 @@
 """Light directions, sets of them, and their spherical harmonics."""
 
-import importlib
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from relightnerf.lights._balls import gray_ball
 from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
 from relightnerf.lights._directions import (
     angles_from_direction,
@@ -13,6 +14,7 @@ from relightnerf.lights._directions import (
 from relightnerf.lights._sets import LightSet, load_lights, reference_lights, save_lights
 
 if TYPE_CHECKING:
+    from relightnerf.lights._ball_fit import fit_ball_direction
     from relightnerf.lights._spherical_harmonics import (
         SH_COEFFICIENTS,
         instant_ngp_signs,
@@ -28,6 +30,8 @@ __all__ = [
     "LightSet",
     "angles_from_direction",
     "direction_from_angles",
+    "fit_ball_direction",
+    "gray_ball",
     "instant_ngp_signs",
     "load_lights",
     "normalized_direction",
@@ -42,6 +46,7 @@ __all__ = [
 # torch takes seconds to import, and scene folders, light files and angles do without
 _WITH_TORCH = {
     "SH_COEFFICIENTS": "_spherical_harmonics",
+    "fit_ball_direction": "_ball_fit",
     "instant_ngp_signs": "_spherical_harmonics",
     "sh_rotation": "_spherical_harmonics",
     "spherical_harmonics": "_spherical_harmonics",
@@ -51,4 +56,4 @@ _WITH_TORCH = {
 def __getattr__(name: str) -> Any:
     if name not in _WITH_TORCH:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"relightnerf.lights.{_WITH_TORCH[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)

@@ -1,9 +1,12 @@
-"""Outside the stages: one photo with depth, relit."""
+"""Outside the stages: one photo with depth, relit; a sheet of it, and a video with a light that turns around."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,8 +16,15 @@ if TYPE_CHECKING:
     from relightnerf.geometry.raycast import RayScene
     from relightnerf.geometry.views import View
     from relightnerf.lights import LightSet
+    from relightnerf.relighters import Relighter
 
 _WIDEST_DEG = 170.0
+_RIGHT_ANGLE = 90.0
+_CHUNK = 8
+_SHEET = "sheet"
+_SHEET_COLUMNS = 5
+_THUMBNAIL_WIDTH = 256
+_BALL = 0.22
 
 
 @dataclass
@@ -27,54 +37,93 @@ class Relight:
     """Depth along the viewing axis: float npy in any unit, or 16-bit PNG; 0 where unknown; same size as the photo."""
     fov: float
     """Horizontal field of view of the photo in degrees."""
-    lights: Path
-    """A lights.json; here the frames camera and world are the same."""
     output: Path
-    """Folder to write <stem>__<light>.png to."""
+    """Folder to write <stem>__<light>.png and the contact sheet <stem>__sheet.png to."""
+    lights: Path | None = None
+    """A lights.json; here the frames camera and world are the same. Without it, the 18 reference directions."""
+    sweep: Path | None = None
+    """Also write a video, .mp4 or .gif, in which the light turns once around the camera's up axis."""
+    sweep_frames: int = 60
+    """Frames of the video."""
+    sweep_elevation: float = 35.0
+    """Angle of the video's light above the horizontal plane through the camera, in degrees."""
+    fps: int = 30
+    """Frames a second of the video."""
     relighter: str = "shading"
-    """Which relighter to use: shading (ray-cast, no learning)."""
+    """shading (ray-cast, no learning), or the folder or hub id of a light-conditioned diffusion model."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where relighters that learn compute; shading always uses the CPU."""
+    diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
+    """How a diffusion model computes."""
     force: bool = False
     """Do it again even if it is done."""
 
     def run(self) -> None:
-        """Write the photo under every light.
+        """Write the photo under every light, the contact sheet, and the video if there is to be one.
 
         Raises:
             InputError: a flag or file cannot be used, or photo and depth differ in size.
         """
-        from relightnerf.devices import resolve_device
-        from relightnerf.lights import load_lights
+        from relightnerf.lights import load_lights, reference_lights
         from relightnerf.relighters import load_relighter
+
+        self._check_sweep()
+        relighter = load_relighter(self.relighter, self.device, self.diffusion)
+        lights = load_lights(self.lights) if self.lights else reference_lights()
+        if _SHEET in lights.names:
+            raise InputError(f"{self.lights}: a light has the name {_SHEET!r}, the contact sheet's", "rename the light")
+        relit = _Relit(relighter, *self._view())
+        self._write_pictures(relit, lights)
+        if self.sweep is not None:
+            self._write_sweep(self.sweep, relit)
+
+    def _check_sweep(self) -> None:
+        from relightnerf.video import check_video
+
+        if self.sweep is None:
+            return
+        check_video(self.sweep, self.fps)
+        if self.sweep_frames < 1:
+            raise InputError(f"--sweep-frames {self.sweep_frames}: not a single frame", "give a positive whole number")
+        if not abs(self.sweep_elevation) <= _RIGHT_ANGLE:
+            raise InputError(f"--sweep-elevation {self.sweep_elevation}: not an elevation", "give -90 to 90 degrees")
+
+    def _inputs(self, relit: "_Relit") -> list[Path]:
+        return [self.image, self.depth, *relit.relighter.inputs]
+
+    def _parameters(self, relit: "_Relit") -> dict[str, Any]:
+        return {"relighter": relit.relighter.name, **relit.relighter.parameters, "fov_deg": self.fov}
+
+    def _write_pictures(self, relit: "_Relit", lights: "LightSet") -> None:
         from relightnerf.stage import Stage
 
-        resolve_device(self.device)
-        load_relighter(self.relighter)
-        lights = load_lights(self.lights)
-        view, rays = self._view()
-        parameters = {
-            "relighter": self.relighter,
-            "fov_deg": self.fov,
-            "lights": dict(zip(lights.names, lights.directions.tolist(), strict=True)),
-        }
-        names = [f"{self.image.stem}__{light}.png" for light in lights.names]
+        directions = lights.directions_world(relit.view.camera.camera_to_world)
+        named = dict(zip(lights.names, directions.tolist(), strict=True))
+        parameters = {**self._parameters(relit), "lights": named, "thumbnail_width": _THUMBNAIL_WIDTH}
+        names = [f"{self.image.stem}__{light}.png" for light in (*lights.names, _SHEET)]
         manifest = f"{self.image.stem}.manifest.json"  # several photos may share the folder
-        stage = Stage("relight", self.output, parameters, [self.image, self.depth], names, manifest)
-        stage.run(lambda: self._work(view, rays, lights), self.force)
+        *files, sheet = (self.output / name for name in names)
 
-    def _work(self, view: "View", rays: "RayScene", lights: "LightSet") -> None:
-        from relightnerf.color import to_uint8
-        from relightnerf.images import write_image
-        from relightnerf.relighters import load_relighter
+        def work() -> None:
+            relit.write(files, directions)
+            _write_sheet(sheet, self.image, files, lights)
 
-        relighter = load_relighter(self.relighter)
-        relighter.fit([view], rays)
-        directions = lights.directions_world(view.camera.camera_to_world)
-        for light, image in zip(lights.names, relighter.relight(view, rays, directions), strict=True):
-            path = self.output / f"{self.image.stem}__{light}.png"
-            if not path.is_file():
-                write_image(path, to_uint8(image))
+        Stage("relight", self.output, parameters, self._inputs(relit), names, manifest).run(work, self.force)
+
+    def _write_sweep(self, output: Path, relit: "_Relit") -> None:
+        import numpy as np
+
+        from relightnerf.lights import direction_from_angles
+        from relightnerf.staged_video import write_staged_video
+
+        azimuths_deg = -180.0 + 360.0 * np.arange(self.sweep_frames) / self.sweep_frames
+        directions = np.stack([direction_from_angles(a, self.sweep_elevation, "camera") for a in azimuths_deg])
+        parameters, inputs = {**self._parameters(relit), "directions": directions.tolist()}, self._inputs(relit)
+
+        def render(files: Sequence[Path]) -> None:
+            relit.write(files, directions, with_balls=True)
+
+        write_staged_video("relight", output, parameters, inputs, len(directions), self.fps, render, self.force)
 
     def _view(self) -> tuple["View", "RayScene"]:
         import numpy as np
@@ -109,6 +158,70 @@ class Relight:
             raise InputError(f"--fov {self.fov}: no field of view", "give the horizontal one in degrees, up to 170")
         focal = width / 2 / np.tan(np.radians(self.fov) / 2)
         return Camera(self.image.stem, np.eye(4), np.array([focal, focal, width / 2, height / 2]), width, height)
+
+
+class _Relit:
+    """The photo under lights; the relighter is fitted when the first picture is missing."""
+
+    def __init__(self, relighter: "Relighter", view: "View", rays: "RayScene") -> None:
+        self.relighter, self.view = relighter, view
+        self._rays, self._is_fitted = rays, False
+
+    def write(self, files: Sequence[Path], directions: "np.ndarray", with_balls: bool = False) -> None:
+        """Write the pictures that are not there yet, a few at a time, for the memory's sake."""
+        from relightnerf.color import to_uint8
+        from relightnerf.images import write_image
+        from relightnerf.progress import say, track
+
+        missing = [index for index, file in enumerate(files) if not file.is_file()]
+        if missing and not self._is_fitted:
+            self.relighter.fit([self.view], self._rays)
+            self._is_fitted = True
+        chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+        for chunk in track(chunks, "relighting"):
+            relit = self.relighter.relight(self.view, self._rays, directions[chunk])
+            for index, image in zip(chunk, map(to_uint8, relit), strict=True):
+                write_image(files[index], _with_ball(image, directions[index]) if with_balls else image)
+
+        if missing and self.relighter.report:
+            say(f"relight: {self.relighter.report}")
+
+
+def _write_sheet(path: Path, photo: Path, files: Sequence[Path], lights: "LightSet") -> None:
+    from relightnerf.images import write_image
+    from relightnerf.lights import gray_ball
+    from relightnerf.sheets import contact_sheet
+
+    if path.is_file():
+        return
+    pictures = [_thumbnail(file) for file in (photo, *files)]
+    size = _ball_size(*pictures[0].shape[:2])
+    balls = [None, *(gray_ball(direction, size) for direction in lights.directions)]
+    columns = min(_SHEET_COLUMNS, math.ceil(math.sqrt(len(pictures))))
+    write_image(path, contact_sheet(pictures, ["photo", *lights.names], columns, balls))
+
+
+def _thumbnail(path: Path) -> "np.ndarray":
+    import numpy as np
+    from PIL import Image
+
+    from relightnerf.images import read_image
+
+    image = Image.fromarray(read_image(path))
+    width = min(image.width, _THUMBNAIL_WIDTH)
+    height = max(1, round(image.height * width / image.width))
+    return np.asarray(image.resize((width, height), Image.Resampling.BOX))
+
+
+def _with_ball(image: "np.ndarray", direction: "np.ndarray") -> "np.ndarray":
+    from relightnerf.lights import gray_ball
+    from relightnerf.sheets import with_inset
+
+    return with_inset(image, gray_ball(direction, _ball_size(*image.shape[:2])))
+
+
+def _ball_size(height: int, width: int) -> int:
+    return max(1, round(_BALL * min(height, width)))
 
 
 def _read_depth(path: Path) -> "np.ndarray":

@@ -1,0 +1,41 @@
+"""Pictures without an upper limit: OpenEXR files of linear Rec. 709 values."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.errors import InputError
+from relightnerf.files import atomic_path
+
+
+def read_hdr(path: Path) -> Float[np.ndarray, "height width 3"]:
+    """Read an EXR file (half or float, any compression; gray or RGB, alpha is dropped): float32, linear Rec. 709.
+
+    Raises:
+        InputError: the file is absent, or not an EXR picture that can be read whole.
+    """
+    import OpenEXR
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such image", "check the path or remove its entry")
+    try:
+        with OpenEXR.File(str(path), separate_channels=True) as file:
+            channels = {name: np.asarray(channel.pixels, np.float32) for name, channel in file.channels().items()}
+    except Exception as error:  # the library raises whatever its C++ does
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{path}: cannot be read as EXR ({reason})", "replace or remove the file") from None
+    names = "RGB" if {"R", "G", "B"} <= channels.keys() else "YYY"
+    if names[0] not in channels:
+        raise InputError(f"{path}: neither RGB nor gray, but {sorted(channels)}", "save it as RGB")
+    return np.stack([channels[name] for name in names], axis=-1)
+
+
+def write_hdr(path: Path, image: Float[np.ndarray, "height width 3"]) -> None:
+    """Write linear Rec. 709 values as a float32 EXR with ZIP compression, atomically; equal values, equal bytes."""
+    import OpenEXR
+
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    with atomic_path(path) as temporary:
+        with OpenEXR.File(header, {"RGB": np.ascontiguousarray(image, np.float32)}) as file:
+            file.write(str(temporary))

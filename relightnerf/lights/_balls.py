@@ -1,0 +1,53 @@
+"""A picture of a gray ball that shows where a light is."""
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from relightnerf.color import linear_to_srgb, to_uint8
+from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
+
+_ALBEDO = 0.8
+_BACKGROUND = 24 / 255
+
+
+def gray_ball(direction_camera: Float[np.ndarray, "3"], size: int) -> UInt8[np.ndarray, "size size 3"]:
+    """Draw a gray ball (Lambert, albedo 0.8) under the canonical light, seen from the camera without perspective.
+
+    Args:
+        direction_camera: unit vector towards the light in the camera frame (x right, y up, z towards the viewer).
+        size: width and height in pixels; the ball touches the borders.
+
+    Returns:
+        8-bit sRGB on the dark ground of the contact sheets, with a smooth edge.
+    """
+    normal, radius = _sphere(size)
+    radiance = IRRADIANCE / np.pi * _disc_cosine(normal @ np.asarray(direction_camera, np.float64)) + AMBIENT_RADIANCE
+    covered = np.clip((1.0 - radius) * size / 2 + 0.5, 0.0, 1.0)
+    shade = _BACKGROUND + covered * (linear_to_srgb(_ALBEDO * radiance) - _BACKGROUND)
+    return np.repeat(to_uint8(shade)[..., None], 3, axis=-1)
+
+
+def _sphere(size: int) -> tuple[Float[np.ndarray, "size size 3"], Float[np.ndarray, "size size"]]:
+    """Return the ball's normals in the camera frame, beyond its edge those of the edge, and the distance from its axis.
+
+    The ball's radius is 1; half a pixel is left for its smooth edge.
+    """
+    across = (np.arange(size) + 0.5 - size / 2) / max(size / 2 - 0.5, 0.5)
+    x, y = np.meshgrid(across, -across)
+    radius = np.hypot(x, y)
+    inside = np.maximum(radius, 1.0)
+    normal = np.stack([x / inside, y / inside, np.sqrt(1.0 - np.minimum(radius, 1.0) ** 2)], axis=-1)
+    return normal, radius
+
+
+def _disc_cosine(cosine: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Return irradiance from the canonical disc, over that of a surface facing it; ``cosine`` is to the disc's centre.
+
+    The mean of max(0, cosine + s t) over the disc, whose points lie at t in [-1, 1] with density 2/pi sqrt(1 - t^2),
+    s the sine of its angular radius: exact to the first order in s. The disc sets softly.
+    """
+    sine = np.sin(np.radians(DISC_RADIUS_DEG))
+    x = np.clip(cosine / sine, -1.0, 1.0)
+    root = np.sqrt(1.0 - x**2)
+    partly = sine * 2.0 / np.pi * (x * (np.pi / 4 + (x * root + np.arcsin(x)) / 2) + root**3 / 3)
+    return np.where(cosine >= sine, cosine, partly)

@@ -1,0 +1,52 @@
+"""Videos whose frames are a stage of their own: a stopped run goes on with the next frame."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from relightnerf.files import read_json
+from relightnerf.images import read_image
+from relightnerf.progress import track
+from relightnerf.stage import MANIFEST, Stage
+from relightnerf.video import check_video, write_video
+
+
+def write_staged_video(
+    name: str,
+    output: Path,
+    parameters: Mapping[str, Any],
+    inputs: Sequence[Path],
+    count: int,
+    fps: int,
+    render: Callable[[Sequence[Path]], None],
+    force: bool = False,
+) -> None:
+    """Write a video unless it is there; its frames lie in a hidden folder beside it until it is complete.
+
+    Args:
+        name: of the stage, as manifests and messages call it.
+        output: an ``.mp4`` or ``.gif``; other files of its folder are left alone.
+        parameters: what the frames depend on, besides the inputs.
+        inputs: files that the frames depend on.
+        count: number of frames.
+        fps: frames a second.
+        render: writes the pictures that it is given, one a frame; it skips those that are there.
+        force: do it again even if it is done.
+
+    Raises:
+        InputError: the video cannot be written.
+    """
+    check_video(output, fps)
+    folder = output.with_name(f".{output.name}.frames")
+    files = [folder / f"{i:05d}.png" for i in range(count)]
+    frames = Stage(f"{name} frames", folder, parameters, inputs)
+    video = Stage(name, output.parent, {**parameters, "fps": fps}, inputs, [output.name], f".{output.name}.json")
+
+    def work() -> None:
+        frames.run(lambda: render(files), force)
+        write_video(output, (read_image(file) for file in track(files, "encoding")), fps)
+
+    video.run(work, force)
+    if (folder / MANIFEST).is_file() and read_json(folder / MANIFEST).get("stage") == frames.name:
+        shutil.rmtree(folder)
