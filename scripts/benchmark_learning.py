@@ -13,14 +13,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tyro
+from train_controlnet import RECIPES
 
 from relightnerf.cli import run_command
 from relightnerf.color import srgb_to_linear, to_float
 from relightnerf.diffusion.light_folders import LightFolder
-from relightnerf.diffusion.training.config import ControlNetRun, NetworkConfig
+from relightnerf.diffusion.training.config import ControlNetRun
 from relightnerf.diffusion.training.controlnet import ControlNetObjective, RelitPair
 from relightnerf.diffusion.training.networks import new_model
 from relightnerf.diffusion.training.trainer import train
@@ -47,8 +49,8 @@ class BenchmarkLearning:
     """Training scenes, under eight lights each."""
     test_scenes: int = 64
     """Scenes to measure on; their textures and lights are not in the training set."""
-    kind: str = "unet"
-    """unet (with a ControlNet) or dit."""
+    recipe: Literal["small", "small-controlnet"] = "small"
+    """Recipe of `train_controlnet.py`: a transformer, or a UNet with a ControlNet."""
 
     def run(self) -> None:
         for split, scenes in (("train", self.scenes), ("test", self.test_scenes)):
@@ -61,24 +63,11 @@ class BenchmarkLearning:
         self._report(run, objective)
 
     def _recipe(self) -> ControlNetRun:
-        network = NetworkConfig(kind="dit", layers=6, width=192) if self.kind == "dit" else NetworkConfig()
-        return ControlNetRun(
+        return replace(
+            RECIPES[self.recipe][1],
             data=self.output / "set" / "train",
             validation=self.output / "set" / "test",
             output=self.output / "run",
-            size=(64, 64),
-            batch=16,
-            learning_rate=1e-3,
-            warmup=50,
-            cooldown=0.5,
-            ema=0.99,
-            workers=1,
-            parts=("rgb", "depth", "normal", "shading", "shadow"),
-            network=network,
-            codec="ratio",
-            ratio_factor=4,
-            prediction="sample",
-            rgb_dropout=0.0,
             validation_samples=self.test_scenes,
         )
 

@@ -5,10 +5,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import nn
 
 from relightnerf.color import to_uint8
-from relightnerf.diffusion.base import save_prompt
+from relightnerf.diffusion.base import load_base, save_prompt
+from relightnerf.diffusion.codecs import KlCodec
+from relightnerf.diffusion.conditions import REFERENCE_PARTS
+from relightnerf.diffusion.controlnet import LightControlNet
+from relightnerf.diffusion.denoisers import ControlledUNet
 from relightnerf.diffusion.light_folders import write_light_folder
+from relightnerf.diffusion.model import ModelSettings, RelightingModel
 from relightnerf.lights import IRRADIANCE, LightSet
 
 TOKENS, WIDTH = 3, 8
@@ -75,3 +81,13 @@ def write_light_sets(root: Path, scenes: int = 3, lights: int = 4, size: int = 6
             fov_deg=40.0,
         )
     return root
+
+
+def controlled_model(base: Path) -> RelightingModel:
+    """A model on a base, with a ControlNet that does something."""
+    loaded = load_base(str(base))
+    controlnet = LightControlNet.for_unet(loaded.unet, REFERENCE_PARTS, (4, 4, 4, 4))
+    for parameter in controlnet.parameters():
+        nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(1))
+    settings = ModelSettings(base=str(base), size=(64, 64), steps=2, schedule=loaded.schedule)
+    return RelightingModel(ControlledUNet(loaded.unet, controlnet.eval(), loaded.prompt), KlCodec(loaded.vae), settings)

@@ -44,20 +44,23 @@ class Base:
     prompt: Float[Tensor, "1 tokens width"]
 
 
-def load_base(name: str, dtype: torch.dtype = torch.float32) -> Base:
+def load_base(
+    name: str, dtype: torch.dtype = torch.float32, prompt: Float[Tensor, "1 tokens width"] | None = None
+) -> Base:
     """Load a base model.
 
     Args:
         name: a folder in diffusers' layout (``unet``, ``vae``, ``scheduler``, ``text_encoder``, ``tokenizer``), or an
             id of the hub. ``prompt.safetensors`` in the folder stands for text encoder and tokenizer.
         dtype: of the weights.
+        prompt: embedding of the empty prompt; the text encoder is not needed then.
 
     Raises:
         InputError: the folder is absent or incomplete, or the hub cannot be reached.
     """
     folder = model_folder(name, _PATTERNS, "--base")
     schedule = NoiseSchedule.from_scheduler(read_json(folder / "scheduler" / "scheduler_config.json"))
-    prompt = empty_prompt(folder)
+    prompt = empty_prompt(folder) if prompt is None else prompt
     with named_model_errors(folder):
         unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype)
         vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=dtype)

@@ -27,6 +27,7 @@ LIGHT_PARTS = frozenset({"shading", "shadow"})
 """Parts that differ from light to light."""
 REFERENCE_PARTS = ("rgb", "depth")
 """What the reference method's ControlNet sees."""
+_GUIDE_SCALES = {"depth": 1.0, "normal": 0.3, "shading": 1.0, "shadow": 1.0}
 _NEAR, _FAR = 0.02, 0.98
 
 
@@ -53,6 +54,20 @@ def condition_image(
     """
     condition_channels(parts)
     return torch.cat([values[part] for part in parts], dim=-3)
+
+
+def guide_image(
+    values: Mapping[str, Float[Tensor, "batch _ height width"]],
+) -> Float[Tensor, "batch channels height width"] | None:
+    """Return what a decoder may follow besides the photo (``ImageCodec.decode``), from whatever parts there are.
+
+    Normals count less: across a curved surface they change everywhere, and the ratio changes smoothly with them.
+    """
+    channels = [scale * values[part] for part, scale in _GUIDE_SCALES.items() if part in values]
+    if not channels:
+        return None
+    batch = max(len(c) for c in channels)
+    return torch.cat([c.expand(batch, -1, -1, -1) for c in channels], dim=1)
 
 
 def part_slice(parts: Sequence[str], part: str) -> slice:

@@ -23,6 +23,7 @@ from relightnerf.lights import spherical_harmonics
 SETTINGS = "relighter.json"
 """Name of the file that makes a folder a relighting model."""
 _LORA_FILE = "lora.safetensors"
+_PROMPT = "prompt.safetensors"
 _PATTERNS = (SETTINGS, "*.json", "*.safetensors", "*/*.json", "*/*.safetensors")
 
 
@@ -76,15 +77,17 @@ class RelightingModel:
         controlnet_folder = folder / "controlnet" if (folder / "controlnet").is_dir() else folder
         with named_model_errors(controlnet_folder):
             controlnet = LightControlNet.from_pretrained(controlnet_folder, torch_dtype=dtype)
-        base_name = base or settings.base
-        loaded = load_base(base_name, dtype) if base_name else None
-        unet, prompt = _unet(folder, loaded, dtype)
+        prompt_path, base_name = folder / _PROMPT, base or settings.base
+        prompt = load_prompt(prompt_path) if prompt_path.is_file() else None
+        loaded = load_base(base_name, dtype, prompt) if base_name else None
+        unet = _unet(folder, loaded, dtype)
         if (folder / "codec").is_dir():
             codec: ImageCodec = load_codec(folder / "codec")
         elif loaded:
             codec = KlCodec(loaded.vae)
         else:
             raise InputError(f"{folder}: holds no codec and names no base", "train or convert the model again")
+        prompt = loaded.prompt if loaded else load_prompt(prompt_path)
         denoiser = ControlledUNet(unet, controlnet, prompt.to(dtype))
         return cls(denoiser.eval(), codec.to(dtype).eval(), settings)
 
@@ -101,7 +104,7 @@ class RelightingModel:
 
     def _save_controlled(self, denoiser: ControlledUNet, folder: Path) -> None:
         denoiser.controlnet.save_pretrained(folder / "controlnet")
-        save_prompt(folder / "prompt.safetensors", denoiser.prompt)
+        save_prompt(folder / _PROMPT, denoiser.prompt)
         if hasattr(denoiser.unet, "peft_config"):
             denoiser.unet.save_lora_adapter(folder / "lora", weight_name=_LORA_FILE)
         elif self.settings.base is None:
@@ -209,11 +212,10 @@ def _read_settings(folder: Path) -> ModelSettings:
         raise InputError(f"{path}: broken ({error})", "replace the folder") from None
 
 
-def _unet(folder: Path, base: Base | None, dtype: torch.dtype) -> tuple[UNet2DConditionModel, Tensor]:
+def _unet(folder: Path, base: Base | None, dtype: torch.dtype) -> UNet2DConditionModel:
     if (folder / "unet").is_dir():
         with named_model_errors(folder / "unet"):
-            unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype)
-        return unet, load_prompt(folder / "prompt.safetensors")
+            return UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=dtype)
     if base is None:
         raise InputError(f"{folder}: holds no unet and names no base", "give --diffusion.base")
     if (folder / "lora").is_dir():
@@ -221,4 +223,4 @@ def _unet(folder: Path, base: Base | None, dtype: torch.dtype) -> tuple[UNet2DCo
         with named_model_errors(folder / "lora"):
             base.unet.load_lora_adapter(folder / "lora", prefix=None, weight_name=_LORA_FILE)
             base.unet.fuse_lora()
-    return base.unet, base.prompt
+    return base.unet

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relightnerf.diffusion.conditions import LIGHT_PARTS, condition_image, normalized_depth
+from relightnerf.diffusion.conditions import LIGHT_PARTS, condition_image, guide_image, normalized_depth
 from relightnerf.diffusion.model import RelightingModel, model_files, resized
 from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.geometry.cue import ViewCues
@@ -97,9 +97,7 @@ class DiffusionRelighter:
         parts = model.denoiser.condition_parts
         small = {part: resized(values[part], size).expand(lights, -1, -1, -1) for part in parts}
         condition = condition_image(parts, small)
-        guide = torch.cat(
-            [values[name].expand(lights if cues else 1, -1, -1, -1) for name in values if name != "rgb"], 1
-        )
+        guide = guide_image(values)
         directions = torch.as_tensor(directions_world @ view.camera.camera_to_world[:3, :3], device=self._device)
         options = self._options
         image = model.relight(

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import TOKENS, WIDTH, tiny_unet, write_tiny_base
-from torch import Tensor, nn
+from tiny_models import TOKENS, WIDTH, controlled_model, tiny_unet, write_tiny_base
+from torch import Tensor
 
 from relightnerf.diffusion.base import empty_prompt, load_base
-from relightnerf.diffusion.codecs import KlCodec, RatioCodec, RatioSettings
+from relightnerf.diffusion.codecs import RatioCodec, RatioSettings
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
 from relightnerf.diffusion.model import ModelSettings, RelightingModel, model_files
@@ -15,16 +15,6 @@ from relightnerf.diffusion.schedules import NoiseSchedule
 from relightnerf.errors import InputError
 
 PARTS = ("rgb", "depth")
-
-
-def controlled_model(base: Path) -> RelightingModel:
-    """A model on a base, with a ControlNet that does something."""
-    loaded = load_base(str(base))
-    controlnet = LightControlNet.for_unet(loaded.unet, PARTS, (4, 4, 4, 4))
-    for parameter in controlnet.parameters():
-        nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(1))
-    settings = ModelSettings(base=str(base), size=(64, 64), steps=2, schedule=loaded.schedule)
-    return RelightingModel(ControlledUNet(loaded.unet, controlnet.eval(), loaded.prompt), KlCodec(loaded.vae), settings)
 
 
 def own_model(kind: str) -> RelightingModel:
@@ -57,6 +47,10 @@ def test_saved_with_its_base_elsewhere_it_is_the_same(tiny_base: Path, tmp_path:
     again = RelightingModel.load(str(tmp_path / "model"))
     assert again.settings == model.settings
     assert torch.equal(relit(model), relit(again))
+    shutil.copytree(tiny_base, tmp_path / "mute")
+    (tmp_path / "mute" / "prompt.safetensors").unlink()
+    without_text = RelightingModel.load(str(tmp_path / "model"), base=str(tmp_path / "mute"))
+    assert torch.equal(without_text.denoiser.prompt, model.denoiser.prompt), "the model brings its prompt"
 
 
 @pytest.mark.parametrize("kind", ["unet", "dit"])

@@ -72,7 +72,8 @@ def _command(run: ControlNetRun) -> list[object]:
     flags = ["--data", run.data, "--output", run.output, "--steps", run.steps, "--batch", 4, "--learning-rate", 1e-2]
     flags += ["--ema", 0.9, "--workers", 0, "--save-every", run.save_every, "--validation", None, "--size", 32, 32]
     flags += ["--warmup", 0, "--cooldown", 0.0, "--rgb-dropout", 0.3, "--cue-dropout", 0.3]
-    return [script, "small", *flags, "--parts", *run.parts, "--network.channels", 4, 8]
+    flags += ["--prediction", run.prediction, "--noise-focus", 0, "--sampling-steps", 5, "--network.channels", 4, 8]
+    return [script, "small-controlnet", *flags, "--parts", *run.parts]
 
 
 @pytest.mark.parametrize("kind", ["unet", "dit"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import write_light_sets, write_tiny_base
+from tiny_models import controlled_model, write_light_sets, write_tiny_base
 
 from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.diffusion.training.config import ControlNetRun, NetworkConfig
@@ -46,20 +46,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def on_a_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ControlNet on a base in miniature, trained for two steps."""
+    """A ControlNet with random weights on a base in miniature."""
     folder = tmp_path_factory.mktemp("based")
-    run = ControlNetRun(
-        data=write_light_sets(folder / "sets", scenes=1),
-        output=folder / "run",
-        size=(64, 64),
-        steps=2,
-        batch=2,
-        learning_rate=1e-1,
-        workers=0,
-        base=str(write_tiny_base(folder / "base")),
-    )
-    train_controlnet(run)
-    return folder / "run" / "model"
+    controlled_model(write_tiny_base(folder / "base")).save(folder / "model")
+    return folder / "model"
 
 
 @pytest.mark.parametrize("model", ["trained", "on_a_base"])

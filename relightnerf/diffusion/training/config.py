@@ -97,6 +97,10 @@ class ControlNetRun(TrainingRun):
     """How often the photo is left out of the condition image."""
     cue_dropout: float = 0.0
     """How often each other part of the condition image is left out."""
+    noise_focus: float = 0.0
+    """Part of the samples that start from pure noise, where light and cues alone decide; the others start anywhere."""
+    sampling_steps: int = 5
+    """Denoising steps of the finished model; 1 gives the mean of what it holds possible."""
     min_snr: float = 0.0
     """Gamma of the min-SNR weights (Hang et al., ICCV 2023), 5 as a rule; 0 for equal weights."""
 

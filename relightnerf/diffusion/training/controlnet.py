@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from relightnerf.color import to_uint8
-from relightnerf.diffusion.conditions import PARTS, part_slice
+from relightnerf.diffusion.conditions import guide_image, part_slice
 from relightnerf.diffusion.light_folders import LightFolder
 from relightnerf.diffusion.light_pairs import LightPairs
 from relightnerf.diffusion.model import RelightingModel
@@ -84,7 +84,7 @@ class ControlNetObjective:
         with torch.no_grad():
             latent = self.model.codec.encode(batch["target"], batch["source"]).float()
         noise = torch.stack([torch.randn(latent.shape[1:], generator=g) for g in generators]).to(latent.device)
-        timesteps = torch.cat([torch.randint(_TRAIN_STEPS, (1,), generator=g) for g in generators]).to(latent.device)
+        timesteps = self._timesteps(generators).to(latent.device)
         condition = self._thinned(batch["condition"], generators)
         noisy = self._process.add_noise(latent, noise, timesteps)
         prediction = module(noisy, timesteps, spherical_harmonics(batch["light"]), condition).float()
@@ -92,6 +92,11 @@ class ControlNetObjective:
         mask = nn.functional.interpolate(batch["weight"], latent.shape[-2:], mode="area")
         each = (error * mask).mean((1, 2, 3)) / mask.mean((1, 2, 3)).clamp(min=1e-6)
         return (each * snr_weights(self._process, self._schedule, timesteps, self._run.min_snr)).mean()
+
+    def _timesteps(self, generators: Sequence[torch.Generator]) -> Int[Tensor, " batch"]:
+        anywhere = torch.cat([torch.randint(_TRAIN_STEPS, (1,), generator=g) for g in generators])
+        focused = torch.cat([torch.rand(1, generator=g) for g in generators]) < self._run.noise_focus
+        return torch.where(focused, _TRAIN_STEPS - 1, anywhere)
 
     def _thinned(self, condition: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Leave parts out at random: their channels become zero."""
@@ -130,7 +135,7 @@ class ControlNetObjective:
         batch = default_collate([self.validation.sample(choice) for choice in choices])
         device = next(self.module.parameters()).device
         source, condition, light = (batch[name].to(device) for name in ("source", "condition", "light"))
-        guide = condition[:, PARTS["rgb"] :] if self._run.parts[0] == "rgb" else None
+        guide = guide_image({part: condition[:, part_slice(self._run.parts, part)] for part in self._run.parts})
         with torch.autocast(device.type, enabled=self._run.precision != "no" and bool(self._run.base)):
             relit = self.model.relight(source, condition, light, guide)
         images = [value.movedim(1, -1).float().cpu().numpy() for value in (source, batch["target"], relit)]

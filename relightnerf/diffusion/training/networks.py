@@ -47,14 +47,14 @@ def _from_base(run: ControlNetRun) -> RelightingModel:
     if run.gradient_checkpointing:
         controlnet.enable_gradient_checkpointing()
         base.unet.enable_gradient_checkpointing()
-    settings = ModelSettings(base=run.base, size=run.size, schedule=base.schedule)
+    settings = ModelSettings(base=run.base, size=run.size, steps=run.sampling_steps, schedule=base.schedule)
     return RelightingModel(ControlledUNet(base.unet, controlnet, base.prompt), codec, settings)
 
 
 def _from_scratch(run: ControlNetRun) -> RelightingModel:
     codec = RatioCodec(RatioSettings(factor=run.ratio_factor)) if run.codec == "ratio" else _saved_codec(run)
     schedule = NoiseSchedule(prediction=run.prediction, zero_snr=run.prediction != "epsilon")
-    settings = ModelSettings(size=run.size, schedule=schedule)
+    settings = ModelSettings(size=run.size, steps=run.sampling_steps, schedule=schedule)
     if run.network.kind == "dit":
         return RelightingModel(_new_dit(run, codec), codec, settings)
     unet = new_unet(run.network, codec.channels)
