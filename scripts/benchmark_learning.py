@@ -7,7 +7,6 @@ and measures on spheres with other textures and other lights: the direction that
 best, against the one that was asked for. Writes curve.png, metrics.json and samples.png to OUT.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from train_controlnet import RECIPES
 from relightnerf.cli import run_command
 from relightnerf.color import srgb_to_linear, to_float
 from relightnerf.diffusion.light_folders import LightFolder
+from relightnerf.diffusion.training.checkpoints import read_points
 from relightnerf.diffusion.training.config import ControlNetRun
 from relightnerf.diffusion.training.controlnet import ControlNetObjective, RelitPair
 from relightnerf.diffusion.training.networks import new_model
@@ -78,13 +78,15 @@ class BenchmarkLearning:
             steps, output = _CALIBRATION_STEPS, self.output / "calibration"
             run = replace(self._recipe(), steps=steps, validate_every=steps // 2, validation_samples=1, output=output)
             train(run, ControlNetObjective(run, new_model(run)))
-            middle, end = _curve(run)
+            middle, end = read_points(run.output)
             seconds_a_step = (end["seconds"] - middle["seconds"]) / (end["step"] - middle["step"])
             write_json(path, {"steps": max(_VALIDATIONS, round(60 * self.minutes / seconds_a_step))})
         return int(read_json(path)["steps"])
 
     def _report(self, run: ControlNetRun, objective: "DirectionObjective") -> None:
-        curve = _curve(run)
+        curve = read_points(run.output)
+        if not objective.pairs:  # the training was over already
+            objective.validate()
         others = {name: _errors(objective.pairs, name) for name in ("target", "source")}
         write_json(
             self.output / "metrics.json",
@@ -134,10 +136,6 @@ def _error(scene: LightFolder, light: np.ndarray, picture: np.ndarray) -> float:
     ambient = to_float(read_image(scene.folder / "ambient.png")[..., 0])
     found = fitted_direction(picture, albedo, scene.normal(), sphere, ambient_visibility=ambient)
     return direction_error_deg(found, light)
-
-
-def _curve(run: ControlNetRun) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (run.output / "validation.jsonl").read_text().splitlines()]
 
 
 def _draw(path: Path, curve: list[dict[str, float]], source: float) -> None:

@@ -17,6 +17,7 @@ from relightnerf.diffusion.codecs import edge_decoder_loss, load_codec
 from relightnerf.diffusion.light_pairs import LightPairs
 from relightnerf.diffusion.model import RelightingModel
 from relightnerf.diffusion.schedules import NoiseSchedule
+from relightnerf.diffusion.training.checkpoints import read_points
 from relightnerf.diffusion.training.config import ControlNetRun, DecoderRun, NetworkConfig
 from relightnerf.diffusion.training.controlnet import snr_weights, train_controlnet
 from relightnerf.diffusion.training.decoder import new_codec, train_decoder
@@ -117,9 +118,13 @@ def test_other_settings_do_not_go_on_in_the_same_folder(run: ControlNetRun) -> N
         train_controlnet(replace(run, output=run.data))
 
 
-def test_training_on_a_frozen_base_trains_the_controlnet_alone(tiny_base: Path, run: ControlNetRun) -> None:
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_training_on_a_frozen_base_trains_the_controlnet_alone(
+    precision: str, tiny_base: Path, run: ControlNetRun
+) -> None:
     run = replace(run, base=str(tiny_base), codec="kl", size=(64, 64), ema=0.0, validation_samples=1, min_snr=5.0)
-    losses = train_controlnet(run)
+    losses = train_controlnet(replace(run, precision=precision, gradient_checkpointing=True))
+    assert [point["step"] for point in read_points(run.output)] == [3, 6]
     assert len(losses) == 6 and all(torch.isfinite(torch.tensor(losses)))
     model = RelightingModel.load(str(run.output / "model"))
     for name, value in load_file(tiny_base / "unet" / "diffusion_pytorch_model.safetensors").items():

@@ -1,6 +1,8 @@
 """Checkpoints of a training run: folders that are whole or absent, and the claim on the run's output folder."""
 
+import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from torch import nn
 from relightnerf.diffusion.hub import named_model_errors
 from relightnerf.diffusion.training.config import TrainingRun
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_folder, is_temporary, read_json, write_json
+from relightnerf.files import atomic_folder, atomic_path, is_temporary, read_json, write_json
 
+VALIDATION = "validation.jsonl"
+"""File in a run's output folder with one line of scores a validation."""
 _RUN = "run.json"
 _WEIGHTS, _STATE = "weights.safetensors", "state.pt"
 _KEPT = 2
@@ -81,6 +85,25 @@ def load_checkpoint(output: Path, module: nn.Module, device: torch.device) -> di
             for name, parameter in parameters.items():
                 parameter.copy_(weights[name])
         return torch.load(found[-1] / _STATE, map_location=device, weights_only=True)
+
+
+def write_point(output: Path, point: Mapping[str, float]) -> None:
+    """Add a validation's scores to ``validation.jsonl``; points of the same or later steps, of a lost try, go.
+
+    Args:
+        output: of the run.
+        point: ``step`` and scores.
+    """
+    path = output / VALIDATION
+    earlier = read_points(output) if path.is_file() else []
+    lines = [json.dumps(p) + "\n" for p in (*(e for e in earlier if e["step"] < point["step"]), point)]
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(lines))
+
+
+def read_points(output: Path) -> list[dict[str, float]]:
+    """Return the validations' steps and scores of a run."""
+    return [json.loads(line) for line in (output / VALIDATION).read_text().splitlines()]
 
 
 def _folder(output: Path) -> Path:

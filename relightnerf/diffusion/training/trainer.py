@@ -1,7 +1,6 @@
 """The training loop: gradients, checkpoints, logs. What is trained, and on which loss, is the objective's business."""
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from relightnerf.diffusion.training.checkpoints import claim_output, load_checkpoint, save_checkpoint
+from relightnerf.diffusion.training.checkpoints import claim_output, load_checkpoint, save_checkpoint, write_point
 from relightnerf.diffusion.training.config import TrainingRun
 from relightnerf.errors import InputError
 from relightnerf.evaluation.metrics import psnr, scaled, ssim
@@ -140,6 +139,8 @@ class _Training:
                 self._save()
             self._accelerator.wait_for_everyone()
             started = time.monotonic()
+        if logs:
+            logs.close()
         return losses
 
     def _is_due(self, every: int) -> bool:
@@ -194,12 +195,9 @@ class _Training:
         if validation is None:
             return
         scores, sheet = validation
-        say(
-            f"step {self._step}: "
-            + ", ".join(f"{name} {value:.4g}" for name, value in scores.items() if "/" not in name)
-        )
-        with open(self._run.output / "validation.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": self._step, "seconds": round(self._seconds, 1), **scores}) + "\n")
+        overall = [f"{name} {value:.4g}" for name, value in scores.items() if "/" not in name]
+        say(f"step {self._step}: {', '.join(overall)}")
+        write_point(self._run.output, {"step": self._step, "seconds": round(self._seconds, 1), **scores})
         write_image(self._run.output / "samples" / f"step-{self._step:08d}.png", sheet)
         for name, value in scores.items():
             logs.add_scalar(f"validation/{name}", value, self._step)
