@@ -61,7 +61,7 @@ class BenchmarkDiffusion:
 
     sizes: tuple[str, ...] = ("256x192", "384x256")
     """Widths and heights of the pictures."""
-    steps: tuple[int, ...] = (1, 5, 20)
+    steps: tuple[int, ...] = (1, 5, 10)
     """Steps of DDIM; the other samplers take the middle one."""
     precisions: tuple[Literal["float32", "bfloat16", "float16"], ...] = ("float32", "bfloat16")
     """Precisions of weights and activations."""

@@ -91,3 +91,22 @@ def controlled_model(base: Path) -> RelightingModel:
         nn.init.normal_(parameter, std=0.2, generator=torch.Generator().manual_seed(1))
     settings = ModelSettings(base=str(base), size=(64, 64), steps=2, schedule=loaded.schedule)
     return RelightingModel(ControlledUNet(loaded.unet, controlnet.eval(), loaded.prompt), KlCodec(loaded.vae), settings)
+
+
+def write_depth_anything(folder: Path) -> Path:
+    """Write a depth-estimation model of transformers, with random weights."""
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, DPTImageProcessor
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28}
+    config = DepthAnythingConfig(
+        backbone_config=Dinov2Config(**sizes, out_indices=[1, 2], reshape_hidden_states=False),
+        reassemble_hidden_size=16,
+        reassemble_factors=[2, 1],
+        neck_hidden_sizes=[8, 8],
+        fusion_hidden_size=8,
+        head_hidden_size=8,
+    )
+    torch.manual_seed(0)
+    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    DPTImageProcessor(size={"height": 28, "width": 28}).save_pretrained(folder)
+    return folder

@@ -31,7 +31,7 @@ from relightnerf.errors import InputError
 from relightnerf.files import read_json, write_json
 from relightnerf.geometry.normals import depth_normals
 from relightnerf.images import named_errors, read_array, read_image
-from relightnerf.lights import LightSet, normalized_direction
+from relightnerf.lights import LightSet, parsed_lights
 
 FORMAT = 1
 _META, _DEPTH, _NORMAL, _VISIBILITY, _MASK = "meta.json", "depth.npy", "normal.npy", "visibility", "mask.png"
@@ -68,7 +68,7 @@ class LightFolder:
         content = read_json(path)
         if content.get("format") != FORMAT:
             raise InputError(f'{path}: "format" is {content.get("format")!r}, not {FORMAT}', _REMAKE)
-        lights = _read_lights(path, content.get("lights"))
+        lights = parsed_lights(path, content.get("lights"), "camera")
         present = set(os.listdir(folder))
         files = tuple(_picture_name(folder, name, present) for name in lights.names)
         return cls(folder, lights, files, _read_fov(path, content.get("fov_deg")), str(content.get("source", "")))
@@ -226,21 +226,6 @@ def _save(path: Path, values: np.ndarray | None) -> None:
         np.save(path, values.astype(np.float32), allow_pickle=False)
     else:
         Image.fromarray(values).save(path)
-
-
-def _read_lights(path: Path, entries: Any) -> LightSet:
-    if not isinstance(entries, list) or not entries:
-        raise InputError(f'{path}: no "lights"', 'list at least one {"name": ..., "direction": [x, y, z]}')
-    names, directions = [], []
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not {"name", "direction"} <= entry.keys():
-            raise InputError(f'{path}: light {index} lacks "name" or "direction"', "add them")
-        name = str(entry["name"])
-        if name in names or not name or "/" in name:
-            raise InputError(f"{path}: light name {name!r} is used twice or not allowed", "give each a name of its own")
-        names.append(name)
-        directions.append(normalized_direction(entry["direction"], f"{path}: light {name!r}"))
-    return LightSet("camera", tuple(names), np.array(directions))
 
 
 def _read_fov(path: Path, value: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -71,9 +72,23 @@ def load_lights(path: Path) -> LightSet:
         InputError: a key is missing, a name is used twice or unfit for a file name, or a direction has no length.
     """
     content = read_json(path)
-    frame, entries = content.get("frame"), content.get("lights")
+    frame = content.get("frame")
     if frame not in ("world", "camera"):
         raise InputError(f'{path}: "frame" is {frame!r}', 'set it to "world" or "camera"')
+    return parsed_lights(path, content.get("lights"), frame)
+
+
+def parsed_lights(path: Path, entries: Any, frame: LightFrame) -> LightSet:
+    """Return the lights of a JSON file's list of names and directions.
+
+    Args:
+        path: of the file, for messages.
+        entries: what should be a list of ``{"name": ..., "direction": [x, y, z]}``.
+        frame: of the directions.
+
+    Raises:
+        InputError: a key is missing, a name is used twice or unfit for a file name, or a direction has no length.
+    """
     if not isinstance(entries, list) or not entries:
         raise InputError(f'{path}: no "lights"', 'list at least one {"name": ..., "direction": [x, y, z]}')
     names, directions = [], []

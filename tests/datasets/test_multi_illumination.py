@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_models import write_depth_anything
 
 from relightnerf.color import linear_to_srgb, srgb_to_linear, to_uint8
 from relightnerf.diffusion.light_folders import LightFolder
@@ -177,7 +178,7 @@ def test_flags_that_cannot_be_used_are_named(dataset: Path, tmp_path: Path, flag
 
 
 def test_depth_is_estimated_once_from_direction_10(dataset: Path, prepared: Path, tmp_path: Path) -> None:
-    model = _write_depth_anything(tmp_path / "model")
+    model = write_depth_anything(tmp_path / "model")
     output = shutil.copytree(prepared, tmp_path / "prepared")
     flags = ("--root", dataset, "--output", output, "--size", "24x16", "--depth-model", model, "--device", "cpu")
     assert "depth of 3 scenes estimated" in _run(*flags).stdout
@@ -206,24 +207,6 @@ def _depth_models():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _write_depth_anything(folder: Path) -> Path:
-    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, DPTImageProcessor
-
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28}
-    config = DepthAnythingConfig(
-        backbone_config=Dinov2Config(**sizes, out_indices=[1, 2], reshape_hidden_states=False),
-        reassemble_hidden_size=16,
-        reassemble_factors=[2, 1],
-        neck_hidden_sizes=[8, 8],
-        fusion_hidden_size=8,
-        head_hidden_size=8,
-    )
-    torch.manual_seed(0)
-    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
-    DPTImageProcessor(size={"height": 28, "width": 28}).save_pretrained(folder)
-    return folder
 
 
 def _write_marigold(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from tiny_models import write_depth_anything
 
 from relightnerf.cameras import load_cameras
 from relightnerf.errors import InputError
@@ -21,29 +21,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Depth Anything model with few and random weights, as transformers saves it."""
-    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, DPTImageProcessor
-
-    folder = tmp_path_factory.mktemp("model")
-    backbone = Dinov2Config(
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=28,
-        out_indices=[1, 2],
-        reshape_hidden_states=False,
-    )
-    config = DepthAnythingConfig(
-        backbone_config=backbone,
-        reassemble_hidden_size=16,
-        reassemble_factors=[2, 1],
-        neck_hidden_sizes=[8, 8],
-        fusion_hidden_size=8,
-        head_hidden_size=8,
-    )
-    torch.manual_seed(0)
-    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
-    DPTImageProcessor(size={"height": 28, "width": 28}).save_pretrained(folder)
-    return folder
+    return write_depth_anything(tmp_path_factory.mktemp("model"))
 
 
 def test_a_folder_gives_its_files_with_holes_as_unknown(tiny_capture: Path, tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from stopping import stop_after
 
+from relightnerf import images
 from relightnerf.color import linear_to_srgb, to_uint8
 from relightnerf.errors import InputError
 from relightnerf.images import read_image, write_array, write_image
@@ -135,7 +137,7 @@ def test_a_run_stopped_at_any_picture_ends_as_one_that_was_not(
     monkeypatch.setattr(relight, "_CHUNK", 2)
     for pictures in (2, 5):
         with monkeypatch.context() as patch:
-            _stop_after(patch, pictures)
+            stop_after(patch, images, pictures)
             with pytest.raises(KeyboardInterrupt):
                 _relight(photo, output=stopped, sweep=stopped / "a.mp4", **flags).run()
         assert not (stopped / "a.mp4").exists()
@@ -175,17 +177,3 @@ def test_what_cannot_be_used_is_named_before_anything_is_written(
     with pytest.raises(InputError, match=re.escape(said)):
         _relight(photo, **flags).run()
     assert set(photo.parent.iterdir()) == before
-
-
-def _stop_after(patch: pytest.MonkeyPatch, count: int) -> None:
-    from relightnerf import images
-
-    write, left = images.write_image, [count]
-
-    def stopping(path: Path, image: np.ndarray) -> None:
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        write(path, image)
-
-    patch.setattr(images, "write_image", stopping)

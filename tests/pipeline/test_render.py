@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
+from stopping import stop_after
 
 from relightnerf import rendering
 from relightnerf.cameras import save_cameras
@@ -83,7 +84,7 @@ def test_pictures_of_a_stopped_run_stay_and_the_rest_are_the_same(
 ) -> None:
     Render(tiny_scene.root, tmp_path / "whole", two_cameras, three_lights).run()
     with monkeypatch.context() as patch:
-        _stop_after(patch, 4)
+        stop_after(patch, rendering, 4)
         with pytest.raises(KeyboardInterrupt):
             Render(tiny_scene.root, tmp_path / "stopped", two_cameras, three_lights).run()
     before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "stopped").glob("*.png")}
@@ -100,7 +101,7 @@ def test_a_video_stopped_at_any_time_becomes_the_same_video(
     Render(tiny_scene.root, tmp_path / "whole.mp4", **arguments).run()
     for stop in (2, 3):
         with monkeypatch.context() as patch:
-            _stop_after(patch, stop)
+            stop_after(patch, rendering, stop)
             with pytest.raises(KeyboardInterrupt):
                 Render(tiny_scene.root, tmp_path / "stopped.mp4", **arguments).run()
         assert not (tmp_path / "stopped.mp4").exists()
@@ -205,18 +206,6 @@ def test_light_angles_are_read_with_signs_and_fractions() -> None:
     assert parse_light("-45,30.5") == (-45.0, 30.5)
     assert parse_light(" 400 , -90") == (400.0, -90.0)
     assert parse_light(None) is None
-
-
-def _stop_after(patch: pytest.MonkeyPatch, count: int) -> None:
-    write, left = rendering.write_image, [count]
-
-    def stopping(path: Path, image: np.ndarray) -> None:
-        if left[0] == 0:
-            raise KeyboardInterrupt
-        left[0] -= 1
-        write(path, image)
-
-    patch.setattr(rendering, "write_image", stopping)
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
