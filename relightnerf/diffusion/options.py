@@ -21,7 +21,8 @@ class DiffusionOptions:
     lights_per_batch: int = 0
     """Lights that are computed at once; 0: as many as fit easily."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of weights and activations; auto: float32 on the CPU, bfloat16 (or float16) on a GPU."""
+    """Of weights and activations; auto: float32 on the CPU (few processors compute in less), bfloat16 (or
+    float16) on a GPU."""
     size: tuple[int, int] | None = None
     """Width and height whose area the model works at; by default what it was trained for."""
     tiling: bool = False
