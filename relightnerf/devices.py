@@ -1,5 +1,7 @@
 """The device that a command computes on."""
 
+import resource
+
 from relightnerf.errors import InputError
 
 
@@ -21,3 +23,12 @@ def resolve_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
+
+
+def peak_memory_gib(device: str) -> float:
+    """Return the most memory that was in use so far, in GiB: torch's on ``"cuda"``, this process's on ``"cpu"``."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

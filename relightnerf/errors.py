@@ -16,3 +16,8 @@ class InputError(Exception):
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str]]:
         return InputError, (self.what, self.fix)  # so that it comes whole out of another process
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what a library's error says, or its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

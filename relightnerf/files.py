@@ -63,6 +63,11 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
+def plain_json(value: Any) -> Any:
+    """Return what a value is once it has been written as JSON and read: tuples are lists, paths are text."""
+    return json.loads(json.dumps(value, default=str))
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 

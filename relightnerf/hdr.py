@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from relightnerf.errors import InputError
+from relightnerf.errors import InputError, first_line
 from relightnerf.files import atomic_path
 
 
@@ -23,8 +23,8 @@ def read_hdr(path: Path) -> Float[np.ndarray, "height width 3"]:
         with OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: np.asarray(channel.pixels, np.float32) for name, channel in file.channels().items()}
     except Exception as error:  # the library raises whatever its C++ does
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{path}: cannot be read as EXR ({reason})", "replace or remove the file") from None
+        what = f"{path}: cannot be read as EXR ({first_line(error)})"
+        raise InputError(what, "replace or remove the file") from None
     names = "RGB" if {"R", "G", "B"} <= channels.keys() else "YYY"
     if names[0] not in channels:
         raise InputError(f"{path}: neither RGB nor gray, but {sorted(channels)}", "save it as RGB")

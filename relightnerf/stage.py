@@ -18,7 +18,16 @@ from typing import Any
 
 from relightnerf import __version__
 from relightnerf.errors import InputError
-from relightnerf.files import NO_SPACE, file_digest, is_temporary, list_files, read_json, temporaries, write_json
+from relightnerf.files import (
+    NO_SPACE,
+    file_digest,
+    is_temporary,
+    list_files,
+    plain_json,
+    read_json,
+    temporaries,
+    write_json,
+)
 from relightnerf.progress import say
 
 MANIFEST = "manifest.json"
@@ -78,7 +87,7 @@ class Stage:
         }
 
     def _recipe(self, inputs: Mapping[str, str]) -> str:
-        text = json.dumps([_FORMAT, self.name, _plain(self.parameters), inputs], sort_keys=True)
+        text = json.dumps([_FORMAT, self.name, plain_json(self.parameters), inputs], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def _is_complete(self, recipe: str) -> bool:
@@ -150,7 +159,7 @@ class Stage:
             "stage": self.name,
             "state": "complete",
             "recipe": recipe,
-            "parameters": _plain(self.parameters),
+            "parameters": plain_json(self.parameters),
             "inputs": dict(inputs),
             "outputs": {_relative(path, self.folder): path.stat().st_size for path in made},
             "versions": _versions(),
@@ -164,10 +173,6 @@ def _relative(path: Path, root: Path) -> str:
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
-
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
 
 
 def _versions() -> dict[str, str]:

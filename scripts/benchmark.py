@@ -8,7 +8,6 @@ one after the other. Nerfacto may train `--ratio` times as long. Only training c
 
 import json
 import multiprocessing
-import resource
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ from rich.table import Table
 from torch import Tensor
 
 from relightnerf.color import to_float
-from relightnerf.devices import resolve_device
+from relightnerf.devices import peak_memory_gib, resolve_device
 from relightnerf.field.dataparser import RelightDataParser, RelightDataParserConfig
 from relightnerf.images import read_image
 
@@ -146,7 +145,7 @@ def _train(config: Any, scene: Path, steps: int, seconds: float) -> dict[str, An
         "curve": curve,
         "psnr": curve[-1][1],
         "frame": time.perf_counter() - started,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak": peak_memory_gib("cpu"),
         "steps": step,
     }
 

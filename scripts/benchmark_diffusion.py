@@ -9,7 +9,6 @@ weights included.
 """
 
 import multiprocessing
-import resource
 import sys
 import time
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from rich.table import Table
 
 from relightnerf.cli import run_command
-from relightnerf.devices import resolve_device
+from relightnerf.devices import peak_memory_gib, resolve_device
 from relightnerf.diffusion.codecs import EdgeCodec, EdgePreservingAutoencoder, ImageCodec, KlCodec
 from relightnerf.diffusion.codecs.edge import X1_5
 from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels
@@ -136,10 +135,7 @@ def measure(row: Row, scale: float, codec: str, tiling: bool, device: str) -> Me
     if device == "cuda":
         torch.cuda.synchronize()
     seconds = time.monotonic() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    if device == "cuda":
-        peak = torch.cuda.max_memory_allocated()
-    return Measured(row.lights / seconds, peak / 2**30)
+    return Measured(row.lights / seconds, peak_memory_gib(device))
 
 
 def random_model(scale: float, codec: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> RelightingModel:

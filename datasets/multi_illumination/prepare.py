@@ -29,7 +29,7 @@ from relightnerf.errors import InputError
 from relightnerf.files import read_json, write_json
 from relightnerf.hdr import read_hdr
 from relightnerf.images import read_image, write_array
-from relightnerf.lights import LightSet, fit_ball_direction, reference_lights
+from relightnerf.lights import LightSet, fit_ball_direction, light_entries, reference_lights
 from relightnerf.progress import say, track
 
 Kind = Literal["exr", "jpg"]
@@ -158,17 +158,10 @@ def is_done(task: Task) -> bool:
         return False
     if LightFolder.load(task.scene.output).source != task.source:
         raise InputError(f"{task.scene.output}: was made otherwise", "give another --output, or remove the folder")
-    content, wanted = read_json(meta), entries(task.lights)
+    content, wanted = read_json(meta), light_entries(task.lights)
     if content["lights"] != wanted:
         write_json(meta, {**content, "lights": wanted})
     return True
-
-
-def entries(lights: LightSet) -> list[dict[str, object]]:
-    """Lights as `meta.json` has them."""
-    return [
-        {"name": n, "direction": [float(v) for v in d]} for n, d in zip(lights.names, lights.directions, strict=True)
-    ]
 
 
 def make_scene(task: Task) -> str | None:

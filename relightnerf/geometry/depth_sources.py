@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from relightnerf.cameras import Camera, Cameras
-from relightnerf.errors import InputError
+from relightnerf.errors import InputError, first_line
 from relightnerf.images import read_array
 
 
@@ -81,9 +81,8 @@ class _ModelDepth:
         try:
             self._pipeline = pipeline("depth-estimation", model=name, device=device)
         except (OSError, ValueError, KeyError) as error:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(
-                f"--depth-source {name}: the model cannot be loaded ({first})",
+                f"--depth-source {name}: the model cannot be loaded ({first_line(error)})",
                 "give field, folder:PATH, or the folder of a downloaded transformers depth-estimation model",
             ) from None
 

@@ -11,7 +11,7 @@ from relightnerf.lights._directions import (
     normalized_direction,
     rotation_between,
 )
-from relightnerf.lights._sets import LightSet, load_lights, parsed_lights, reference_lights, save_lights
+from relightnerf.lights._sets import LightSet, light_entries, load_lights, parsed_lights, reference_lights, save_lights
 
 if TYPE_CHECKING:
     from relightnerf.lights._ball_fit import fit_ball_direction
@@ -33,6 +33,7 @@ __all__ = [
     "fit_ball_direction",
     "gray_ball",
     "instant_ngp_signs",
+    "light_entries",
     "load_lights",
     "normalized_direction",
     "parsed_lights",

@@ -108,7 +108,10 @@ def parsed_lights(path: Path, entries: Any, frame: LightFrame) -> LightSet:
 
 def save_lights(path: Path, lights: LightSet) -> None:
     """Write a ``lights.json``, atomically."""
-    entries = [
-        {"name": n, "direction": [float(v) for v in d]} for n, d in zip(lights.names, lights.directions, strict=True)
-    ]
-    write_json(path, {"frame": lights.frame, "lights": entries})
+    write_json(path, {"frame": lights.frame, "lights": light_entries(lights)})
+
+
+def light_entries(lights: LightSet) -> list[dict[str, Any]]:
+    """Return the list that ``parsed_lights`` reads."""
+    named = zip(lights.names, lights.directions, strict=True)
+    return [{"name": name, "direction": [float(v) for v in direction]} for name, direction in named]

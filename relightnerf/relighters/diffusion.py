@@ -1,8 +1,7 @@
 """Relighting by a light-conditioned diffusion model."""
 
-import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from relightnerf.devices import peak_memory_gib
 from relightnerf.diffusion.conditions import LIGHT_PARTS, condition_image, guide_image, normalized_depth
 from relightnerf.diffusion.model import RelightingModel, model_files, resized
 from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
+from relightnerf.relighters._base import relighter_name
 
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
-_GIB = 2**30
 
 
 class DiffusionRelighter:
@@ -37,7 +37,7 @@ class DiffusionRelighter:
         Raises:
             InputError: the folder is absent or holds something else.
         """
-        self.name = Path(model).resolve().name
+        self.name = relighter_name(model)
         self.inputs: Sequence[Path] = model_files(model)
         self._source, self._device, self._options = model, device, options
         self._model: RelightingModel | None = None
@@ -56,11 +56,8 @@ class DiffusionRelighter:
         """Pictures per second and the most memory that was in use."""
         if not self._pictures:
             return None
-        if self._device == "cuda":
-            peak = torch.cuda.max_memory_allocated() / _GIB
-        else:
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _GIB
-        return f"{self._pictures / self._seconds:.3g} pictures/s, at most {peak:.2f} GiB on {self._device}"
+        speed, peak = self._pictures / self._seconds, peak_memory_gib(self._device)
+        return f"{speed:.3g} pictures/s, at most {peak:.2f} GiB on {self._device}"
 
     def fit(self, views: Sequence[View], rays: RayScene) -> None:
         """Read the weights."""
@@ -79,46 +76,62 @@ class DiffusionRelighter:
         started = time.monotonic()
         parts = self._model.denoiser.condition_parts
         cues = ViewCues(view, rays) if LIGHT_PARTS & set(parts) else None
-        height, width = self._model.working_size(view.camera.height, view.camera.width, self._options.size)
-        batch = self._options.lights_per_batch or max(1, _PIXELS_PER_BATCH[self._device] // (height * width))
+        size = self._model.working_size(view.camera.height, view.camera.width, self._options.size)
+        shared = _shared_values(view)
+        batch = self._options.lights_per_batch or max(1, _PIXELS_PER_BATCH[self._device] // (size[0] * size[1]))
         chunks = [directions_world[i : i + batch] for i in range(0, len(directions_world), batch)]
-        relit = np.concatenate([self._relit(self._model, view, cues, chunk) for chunk in chunks])
+        pictures = []
+        for chunk in chunks:
+            values = {**shared, **(_light_values(cues, chunk) if cues else {})}
+            directions_camera = chunk @ view.camera.camera_to_world[:3, :3]
+            pictures.append(self._relit(self._model, values, size, directions_camera))
+        relit = np.concatenate(pictures)
         self._pictures += len(relit)
         self._seconds += time.monotonic() - started
         return relit
 
     def _relit(
-        self, model: RelightingModel, view: View, cues: ViewCues | None, directions_world: np.ndarray
+        self,
+        model: RelightingModel,
+        values: Mapping[str, Float[Tensor, "_ _ height width"]],
+        size: tuple[int, int],
+        directions_camera: Float[np.ndarray, "lights 3"],
     ) -> Float[np.ndarray, "lights height width 3"]:
-        values = {name: value.to(self._device) for name, value in _part_values(view, cues, directions_world).items()}
-        photo = values["rgb"]
-        size = model.working_size(photo.shape[-2], photo.shape[-1], self._options.size)
-        lights = len(directions_world)
+        values = {name: value.to(self._device) for name, value in values.items()}
+        lights = len(directions_camera)
         parts = model.denoiser.condition_parts
         small = {part: resized(values[part], size).expand(lights, -1, -1, -1) for part in parts}
         condition = condition_image(parts, small)
         guide = guide_image(values)
-        directions = torch.as_tensor(directions_world @ view.camera.camera_to_world[:3, :3], device=self._device)
+        directions = torch.as_tensor(directions_camera, device=self._device)
         options = self._options
         image = model.relight(
-            photo, condition, directions, guide, options.sampler, options.steps, options.seed, options.eta
+            values["rgb"], condition, directions, guide, options.sampler, options.steps, options.seed, options.eta
         )
         return image.movedim(1, -1).cpu().numpy()
 
 
-def _part_values(
-    view: View, cues: ViewCues | None, directions_world: Float[np.ndarray, "lights 3"]
-) -> dict[str, Float[Tensor, "_ _ height width"]]:
-    """Return the values of every part of a condition image, at the photo's size, for one or all lights."""
-    arrays = {
-        "rgb": np.moveaxis(view.image, -1, 0)[None],
-        "depth": normalized_depth(torch.from_numpy(view.depth)).numpy()[None, None],
-        "normal": np.moveaxis(view.normal_camera, -1, 0)[None],
+def _shared_values(view: View) -> dict[str, Float[Tensor, "1 _ height width"]]:
+    """Return the values of the parts of a condition image that do not depend on the light, at the photo's size."""
+    return {
+        "rgb": _tensor(np.moveaxis(view.image, -1, 0)[None]),
+        "depth": normalized_depth(torch.from_numpy(view.depth))[None, None],
+        "normal": _tensor(np.moveaxis(view.normal_camera, -1, 0)[None]),
     }
-    if cues is not None:
-        arrays["shading"] = cues.facing(directions_world)[:, None]
-        arrays["shadow"] = cues.visibility(directions_world)[:, None]
-    return {name: torch.from_numpy(np.ascontiguousarray(array, np.float32)) for name, array in arrays.items()}
+
+
+def _light_values(
+    cues: ViewCues, directions_world: Float[np.ndarray, "lights 3"]
+) -> dict[str, Float[Tensor, "lights 1 height width"]]:
+    """Return the values of the parts that differ from light to light."""
+    return {
+        "shading": _tensor(cues.facing(directions_world)[:, None]),
+        "shadow": _tensor(cues.visibility(directions_world)[:, None]),
+    }
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, np.float32))
 
 
 def _dtype(precision: str, device: str) -> torch.dtype:

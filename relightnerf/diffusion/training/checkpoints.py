@@ -14,7 +14,7 @@ from torch import nn
 from relightnerf.diffusion.hub import named_model_errors
 from relightnerf.diffusion.training.config import TrainingRun
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_folder, atomic_path, is_temporary, read_json, write_json
+from relightnerf.files import atomic_folder, atomic_path, is_temporary, plain_json, read_json, write_json
 
 VALIDATION = "validation.jsonl"
 """File in a run's output folder with one line of scores a validation."""
@@ -34,7 +34,7 @@ def claim_output(run: TrainingRun) -> None:
         InputError: the folder belongs to a run with other settings, or holds something else.
     """
     path = run.output / _RUN
-    wanted = {key: value for key, value in _plain(asdict(run)).items() if key not in _FREE_TO_CHANGE}
+    wanted = {key: value for key, value in plain_json(asdict(run)).items() if key not in _FREE_TO_CHANGE}
     if path.is_file():
         found = read_json(path)
         differing = sorted(key for key in wanted | found if found.get(key) != wanted.get(key))
@@ -112,11 +112,3 @@ def _folder(output: Path) -> Path:
 
 def _checkpoints(output: Path) -> list[Path]:
     return sorted(p for p in _folder(output).glob("step-*") if p.is_dir())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    return str(value) if isinstance(value, Path) else value
