@@ -23,7 +23,7 @@ from sphere_textures import Array
 from relightnerf.color import linear_to_srgb, to_uint8
 from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
 from relightnerf.errors import InputError
-from relightnerf.images import write_image
+from relightnerf.images import parse_size, write_image
 from relightnerf.lights import LightSet
 from relightnerf.progress import say, track
 
@@ -53,14 +53,6 @@ class Config:
     """Processes that work at the same time."""
 
 
-def parse_size(size: str) -> tuple[int, int]:
-    """Width and height of a text like `96x64`."""
-    parts = size.lower().split("x")
-    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise InputError(f"--size {size}: not a size", "give WIDTHxHEIGHT, e.g. 64x64")
-    return int(parts[0]), int(parts[1])
-
-
 def scene_folder(config: Config, index: int) -> Path:
     """Where scene `index` lies."""
     return config.output / config.split / f"{index:06d}"
@@ -68,7 +60,7 @@ def scene_folder(config: Config, index: int) -> Path:
 
 def describe(config: Config) -> str:
     """What the scenes of a set have in common, for their `source`."""
-    size = "x".join(map(str, parse_size(config.size)))
+    size = "x".join(map(str, parse_size(config.size, "--size")))
     return f"render_spheres: seed {config.seed}, {config.split}, {size}, {config.lights} lights"
 
 
@@ -87,7 +79,7 @@ def make_scene(config: Config, index: int) -> None:
     rng = np.random.default_rng([config.seed, SPLITS[config.split], index])
     scene = ss.random_scene(rng)
     directions = ss.random_directions(scene, config.lights, rng)
-    width, height = parse_size(config.size)
+    width, height = parse_size(config.size, "--size")
     fine = ss.trace(scene, ss.pixel_rays(scene, width * OVERSAMPLING, height * OVERSAMPLING))
     albedo, ambient = ss.surface_albedo(scene, fine), ss.ambient_part(scene, fine)
     pictures, seen = [], []

@@ -32,10 +32,15 @@ def read_hdr(path: Path) -> Float[np.ndarray, "height width 3"]:
 
 
 def write_hdr(path: Path, image: Float[np.ndarray, "height width 3"]) -> None:
-    """Write linear Rec. 709 values as a float32 EXR with ZIP compression, atomically; equal values, equal bytes."""
+    """Write linear Rec. 709 values as an EXR with ZIP compression, atomically; equal values, equal bytes.
+
+    float16 stays half, everything else becomes float32.
+    """
     import OpenEXR
 
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     with atomic_path(path) as temporary:
-        with OpenEXR.File(header, {"RGB": np.ascontiguousarray(image, np.float32)}) as file:
+        with OpenEXR.File(
+            header, {"RGB": np.ascontiguousarray(image, np.float16 if image.dtype == np.float16 else np.float32)}
+        ) as file:
             file.write(str(temporary))

@@ -91,3 +91,19 @@ def write_array(path: Path, array: Float[np.ndarray, "..."]) -> None:
     """Write a float32 npy file atomically."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.save(file, array.astype(np.float32), allow_pickle=False)
+
+
+def parse_size(text: str, flag: str) -> tuple[int, int]:
+    """Return width and height of a text like ``96x64``.
+
+    Args:
+        text: what the user gave.
+        flag: where, for the message.
+
+    Raises:
+        InputError: it is no such text.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"{flag} {text}: not a size", "give WIDTHxHEIGHT in pixels, e.g. 96x64")
+    return int(parts[0]), int(parts[1])

@@ -28,7 +28,7 @@ from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
 from relightnerf.errors import InputError
 from relightnerf.files import read_json, write_json
 from relightnerf.hdr import read_hdr
-from relightnerf.images import read_image, write_array
+from relightnerf.images import parse_size, read_image, write_array
 from relightnerf.lights import LightSet, fit_ball_direction, light_entries, reference_lights
 from relightnerf.progress import say, track
 
@@ -93,7 +93,7 @@ class Prepare:
 
     def run(self) -> None:
         """Write the scenes that are not there yet."""
-        size = parse_size(self.size)
+        size = parse_size(self.size, "--size")
         scenes = self._scenes()
         lights = reference_lights() if self.directions == "table" else probe_lights(scenes)
         tasks = [Task(scene, size, lights, self._source(scene)) for scene in scenes]
@@ -141,14 +141,6 @@ class Prepare:
             for folder in track(missing, "depth", len(ready), len(ready) - len(missing)):
                 write_array(folder / "depth.npy", model(read_image(folder / f"{DEPTH_LIGHT}.png")))
         say(f"{self.output}: depth of {len(missing)} scenes estimated, {len(ready) - len(missing)} had theirs")
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Width and height in "768x512"."""
-    width, cross, height = text.partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal() and int(width) * int(height) > 0):
-        raise InputError(f"--size {text}: not a size", "give width and height in pixels, e.g. 768x512")
-    return int(width), int(height)
 
 
 def is_done(task: Task) -> bool:

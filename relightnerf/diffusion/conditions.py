@@ -10,9 +10,12 @@ depth    1        affine-invariant depth in [0, 1], 0 the nearest (as Marigold g
 normal   3        unit normal in the camera's frame, components in [-1, 1], 0 where unknown
 shading  1        cosine between normal and light in [0, 1], 0 where it is negative
 shadow   1        part of the light's disc that the surface sees, in [0, 1]
+openness 1        ambient visibility: the cosine-weighted part of the hemisphere that is open, in [0, 1]
+cue      1        logarithm of the scene painted white under the canonical light, see ``light_cue``, in [-1, 0]
 ======== ======== ===================================================================================
 """
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -20,15 +23,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relightnerf.errors import InputError
+from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
 
-PARTS = {"rgb": 3, "depth": 1, "normal": 3, "shading": 1, "shadow": 1}
+PARTS = {"rgb": 3, "depth": 1, "normal": 3, "shading": 1, "shadow": 1, "openness": 1, "cue": 1}
 """Channels of each part."""
-LIGHT_PARTS = frozenset({"shading", "shadow"})
+LIGHT_PARTS = frozenset({"shading", "shadow", "cue"})
 """Parts that differ from light to light."""
 REFERENCE_PARTS = ("rgb", "depth")
 """What the reference method's ControlNet sees."""
 _GUIDE_SCALES = {"depth": 1.0, "normal": 0.3, "shading": 1.0, "shadow": 1.0}
 _NEAR, _FAR = 0.02, 0.98
+_DARKEST_CUE = 0.01
 
 
 def condition_channels(parts: Sequence[str]) -> int:
@@ -74,6 +79,26 @@ def part_slice(parts: Sequence[str], part: str) -> slice:
     """Return where a part's channels lie in the condition image."""
     start = sum(PARTS[p] for p in parts[: list(parts).index(part)])
     return slice(start, start + PARTS[part])
+
+
+def light_cue(
+    shading: Float[Tensor, "*batch height width"],
+    shadow: Float[Tensor, "*batch height width"],
+    openness: Float[Tensor, "*batch height width"],
+) -> Float[Tensor, "*batch height width"]:
+    """Return how bright the scene, painted white, is under the canonical light without bounces, as a logarithm.
+
+    0 for a surface that faces the light and sees everything, -1 for 1 % of its radiance or less. The logarithm of what
+    relighting multiplies a photo by is nearly linear in it.
+
+    Args:
+        shading: cosine between normal and light, in [0, 1].
+        shadow: part of the light's disc that is seen.
+        openness: ambient visibility.
+    """
+    brightest = IRRADIANCE / math.pi + AMBIENT_RADIANCE
+    radiance = (IRRADIANCE / math.pi * shading * shadow + AMBIENT_RADIANCE * openness) / brightest
+    return radiance.clamp(min=_DARKEST_CUE).log() / -math.log(_DARKEST_CUE)
 
 
 def normalized_depth(depth: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from diffusers import DiTTransformer2DModel, UNet2DConditionModel
+from diffusers import DiTTransformer2DModel, UNet2DConditionModel, UNet2DModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -107,6 +107,57 @@ class ControlledUNet(nn.Module):
             mid_block_additional_residual=middle,
             return_dict=False,
         )[0]
+
+
+@with_parents_arguments
+class LightUNet(UNet2DModel):
+    """A convolutional UNet told the light, for bases trained from scratch on small pictures.
+
+    There is no ControlNet: the condition image comes in as further channels, ``condition_factor`` squared of its pixels
+    under one pixel of the latent (Shi et al., CVPR 2016, backwards), so nothing of it is averaged away; the light goes
+    the way of the timestep and scales and shifts the features of every block.
+    """
+
+    def __init__(
+        self, *args: Any, condition_parts: Sequence[str] = REFERENCE_PARTS, condition_factor: int = 2, **kwargs: Any
+    ) -> None:
+        """Make one with random weights.
+
+        Args:
+            args: of ``UNet2DModel``.
+            condition_parts: names from ``conditions.PARTS``, in the order of the condition image's channels.
+            condition_factor: pixels of the condition image to a side of a latent pixel.
+            kwargs: of ``UNet2DModel``; ``out_channels`` is the latent's, and ``in_channels`` follows.
+        """
+        kwargs.setdefault("out_channels", 3)
+        kwargs["in_channels"] = kwargs["out_channels"] + condition_channels(condition_parts) * condition_factor**2
+        kwargs["class_embed_type"] = "identity"
+        super().__init__(*args, **kwargs)
+        self.register_to_config(condition_parts=list(condition_parts), condition_factor=condition_factor)
+        self.class_embedding = nn.Linear(SH_COEFFICIENTS, self.time_embedding.linear_2.out_features, bias=False)
+
+    @property
+    def condition_parts(self) -> tuple[str, ...]:
+        """Names of the condition image's parts, in order."""
+        return tuple(self.config.condition_parts)
+
+    @property
+    def granularity(self) -> int:
+        """The UNet halves the latent between its blocks."""
+        return 2 ** (len(self.config.block_out_channels) - 1)
+
+    def forward(
+        self,
+        noisy: Float[Tensor, "batch latent height width"],
+        timesteps: Int[Tensor, " batch"],
+        light: Float[Tensor, "batch 16"],
+        condition: Float[Tensor, "batch channels tall wide"],
+    ) -> Float[Tensor, "batch latent height width"]:
+        """Return the prediction; see ``Denoiser``."""
+        folded = nn.functional.pixel_unshuffle(condition, self.config.condition_factor)
+        # convolutions of CPUs are several times faster with the channels next to each other
+        inputs = torch.cat([noisy, folded], dim=1).contiguous(memory_format=torch.channels_last)
+        return super().forward(inputs, timesteps, class_labels=light, return_dict=False)[0]
 
 
 @with_parents_arguments

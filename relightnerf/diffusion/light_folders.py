@@ -8,14 +8,22 @@ A scene is a folder with a ``meta.json``::
     depth.npy               optional: along the camera's -z, 0 where unknown
     normal.npy              optional: (height, width, 3), camera frame, 0 where unknown
     visibility/<light>.png  optional: 8-bit grey, the part of the light's disc that each pixel's surface sees
+    openness.png            optional: 8-bit grey, ambient visibility: the cosine-weighted part of the hemisphere over
+                            each pixel's surface that is open
+    albedo.png              optional: 8-bit sRGB
     mask.png                optional: 8-bit grey, above 0 where pixels count
 
 Directions are unit vectors towards the lights in the camera frame (OpenGL); ``fov_deg`` is horizontal, null if unknown.
+
+A scene whose ``meta.json`` has ``"layers": ["environment_0", ...]`` holds each light by itself, so that any can be
+mixed from them (light adds linearly): every ``<light>.exr`` is linear, under the canonical light's disc alone;
+``ambient.exr`` is under its ambient part alone; and each of the named layers, ``<layer>.exr``, is under an environment.
+The picture of a light is then the sum of its disc and the ambient part.
 """
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,16 +34,17 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from relightnerf.cameras import Camera
-from relightnerf.color import linear_to_srgb, to_float, to_uint8
+from relightnerf.color import linear_to_srgb, srgb_to_linear, to_float, to_uint8
 from relightnerf.errors import InputError
 from relightnerf.files import read_json, write_json
 from relightnerf.geometry.normals import depth_normals
-from relightnerf.hdr import read_hdr
+from relightnerf.hdr import read_hdr, write_hdr
 from relightnerf.images import named_errors, read_array, read_image
 from relightnerf.lights import LightSet, light_entries, parsed_lights
 
 FORMAT = 1
 _META, _DEPTH, _NORMAL, _VISIBILITY, _MASK = "meta.json", "depth.npy", "normal.npy", "visibility", "mask.png"
+_AMBIENT, _OPENNESS, _ALBEDO = "ambient", "openness.png", "albedo.png"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".exr")
 _REMAKE = "make the scene's folder again"
 
@@ -50,6 +59,7 @@ class LightFolder:
         files: name of each light's picture in the folder.
         fov_deg: horizontal field of view, None if unknown.
         source: free text.
+        layers: names of the environments, if lights are kept by themselves; None if pictures are whole.
     """
 
     folder: Path
@@ -57,6 +67,7 @@ class LightFolder:
     files: tuple[str, ...]
     fov_deg: float | None
     source: str
+    layers: tuple[str, ...] | None = None
 
     @classmethod
     def load(cls, folder: Path) -> "LightFolder":
@@ -72,7 +83,13 @@ class LightFolder:
         lights = parsed_lights(path, content.get("lights"), "camera")
         present = set(os.listdir(folder))
         files = tuple(_picture_name(folder, name, present) for name in lights.names)
-        return cls(folder, lights, files, _read_fov(path, content.get("fov_deg")), str(content.get("source", "")))
+        layers = content.get("layers")
+        if layers is not None:
+            layers = tuple(map(str, layers))
+            for name in (_AMBIENT, *layers):
+                _picture_name(folder, name, present)
+        fov_deg = _read_fov(path, content.get("fov_deg"))
+        return cls(folder, lights, files, fov_deg, str(content.get("source", "")), layers)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -105,9 +122,24 @@ class LightFolder:
             InputError: it cannot be read, or has another size than the first.
         """
         path = self.folder / self.files[index]
+        if self.layers is not None:
+            linear = self.layer(self.lights.names[index]) + self.layer(_AMBIENT)
+            return linear_to_srgb(linear).astype(np.float32)
         if path.suffix == ".exr":
             return self._checked(path, linear_to_srgb(read_hdr(path)).astype(np.float32))
         return self._checked(path, to_float(read_image(path, upright=False)))
+
+    def layer(self, name: str) -> Float[np.ndarray, "height width 3"]:
+        """Return what one light alone gives: linear, 0 or more; only of scenes with ``layers``.
+
+        Args:
+            name: of a light (its disc), of an environment, or ``ambient``.
+
+        Raises:
+            InputError: it cannot be read, or has another size than the first.
+        """
+        path = self.folder / f"{name}.exr"
+        return self._checked(path, read_hdr(path))
 
     def depth(self) -> Float[np.ndarray, "height width"]:
         """Return the distance along the camera's -z, 0 where unknown.
@@ -139,6 +171,19 @@ class LightFolder:
     def visibility(self, index: int) -> Float[np.ndarray, "height width"]:
         """Return the part of a light's disc that each pixel sees, in [0, 1]; 1 where there is no file."""
         return self._grey(self.folder / _VISIBILITY / f"{self.lights.names[index]}.png")
+
+    def openness(self) -> Float[np.ndarray, "height width"]:
+        """Return the ambient visibility of each pixel's surface, in [0, 1]; 1 where there is no file."""
+        return self._grey(self.folder / _OPENNESS)
+
+    def albedo(self) -> Float[np.ndarray, "height width 3"]:
+        """Return the albedo, linear in [0, 1].
+
+        Raises:
+            InputError: there is none, or it has another size than the pictures.
+        """
+        path = self.folder / _ALBEDO
+        return self._checked(path, srgb_to_linear(to_float(read_image(path, upright=False))).astype(np.float32))
 
     def mask(self) -> Float[np.ndarray, "height width"]:
         """Return 1 where pixels count, 0 elsewhere; 1 where there is no file."""
@@ -176,7 +221,7 @@ def find_light_folders(root: Path) -> list[LightFolder]:
 
 def write_light_folder(
     folder: Path,
-    pictures: Sequence[UInt8[np.ndarray, "height width 3"]],
+    pictures: Sequence[UInt8[np.ndarray, "height width 3"]] | Sequence[Float[np.ndarray, "height width 3"]],
     lights: LightSet,
     depth: Float[np.ndarray, "height width"] | None = None,
     normal: Float[np.ndarray, "height width 3"] | None = None,
@@ -184,6 +229,9 @@ def write_light_folder(
     fov_deg: float | None = None,
     mask: np.ndarray | None = None,
     source: str = "",
+    layers: Mapping[str, Float[np.ndarray, "height width 3"]] | None = None,
+    openness: Float[np.ndarray, "height width"] | None = None,
+    albedo: Float[np.ndarray, "height width 3"] | None = None,
 ) -> None:
     """Write a scene; ``meta.json`` comes last, so a scene is either whole or not there.
 
@@ -192,7 +240,7 @@ def write_light_folder(
 
     Args:
         folder: gets the files; what it has of an earlier scene's geometry and mask goes.
-        pictures: 8-bit sRGB, one a light.
+        pictures: 8-bit sRGB, one a light; linear, of the disc alone, if there are ``layers``.
         lights: names and directions in the camera frame.
         depth: along the camera's -z, 0 where unknown.
         normal: unit vectors in the camera frame, 0 where unknown.
@@ -200,6 +248,9 @@ def write_light_folder(
         fov_deg: horizontal field of view.
         mask: above 0 where pixels count.
         source: free text.
+        layers: linear pictures under ``ambient`` and under environments, by name; stored in half precision.
+        openness: ambient visibility in [0, 1].
+        albedo: linear in [0, 1].
 
     Raises:
         ValueError: not as many pictures (or visibilities) as lights, or lights in the world frame.
@@ -208,13 +259,22 @@ def write_light_folder(
         raise ValueError(f"{len(pictures)} pictures of {len(lights.names)} lights in the {lights.frame} frame")
     (folder / _META).unlink(missing_ok=True)
     (folder / _VISIBILITY).mkdir(parents=True, exist_ok=True)
+    for name, picture in (layers or {}).items():
+        write_hdr(folder / f"{name}.exr", picture.astype(np.float16))
     for index, name in enumerate(lights.names):
-        _save(folder / f"{name}.png", pictures[index])
+        if layers is None:
+            _save(folder / f"{name}.png", pictures[index])
+        else:
+            write_hdr(folder / f"{name}.exr", pictures[index].astype(np.float16))
         _save(folder / _VISIBILITY / f"{name}.png", None if visibility is None else to_uint8(visibility[index]))
     _save(folder / _MASK, None if mask is None else np.where(np.asarray(mask) > 0, 255, 0).astype(np.uint8))
+    _save(folder / _OPENNESS, None if openness is None else to_uint8(openness))
+    _save(folder / _ALBEDO, None if albedo is None else to_uint8(linear_to_srgb(albedo)))
     _save(folder / _DEPTH, depth)
     _save(folder / _NORMAL, normal)
     meta = {"format": FORMAT, "lights": light_entries(lights), "fov_deg": fov_deg, "source": source}
+    if layers is not None:
+        meta["layers"] = [name for name in layers if name != _AMBIENT]
     write_json(folder / _META, meta)
 
 

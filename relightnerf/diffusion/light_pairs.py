@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from relightnerf.color import to_uint8
-from relightnerf.diffusion.conditions import PARTS, condition_channels, condition_image, normalized_depth
+from relightnerf.diffusion.conditions import PARTS, condition_channels, condition_image, light_cue, normalized_depth
 from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
 from relightnerf.errors import InputError
 
-_LEAST_CROP = 0.7
 _LEAST_NORMAL = 0.3
 _AVERAGED = 1.5
 _CACHE_BYTES = 1 << 30
@@ -34,6 +33,7 @@ class PairChoice:
         target: index of the light that it is to make.
         box: (left, top, right, bottom) of the crop, pixels of the stored pictures.
         flipped: whether left and right are exchanged.
+        number: of the sample.
     """
 
     scene: int
@@ -41,6 +41,7 @@ class PairChoice:
     target: int
     box: tuple[float, float, float, float]
     flipped: bool
+    number: int
 
 
 class LightPairs(Dataset[dict[str, Tensor]]):
@@ -64,6 +65,8 @@ class LightPairs(Dataset[dict[str, Tensor]]):
         InputError: there is no scene, or one lacks what the parts need or has too few lights.
     """
 
+    least_crop = 0.7
+
     def __init__(
         self,
         root: Path,
@@ -80,7 +83,7 @@ class LightPairs(Dataset[dict[str, Tensor]]):
         for scene in self.scenes:
             _check_usable(scene, parts, same_light)
         self.parts, self.size, self.augment = tuple(parts), size, augment
-        self._seed, self._length, self._same_light = seed, length, same_light
+        self.seed, self._length, self._same_light = seed, length, same_light
         self._cache = _Cache(cache_bytes)
 
     def __len__(self) -> int:
@@ -97,14 +100,16 @@ class LightPairs(Dataset[dict[str, Tensor]]):
 
     def choice(self, number: int) -> PairChoice:
         """Return what is random about sample ``number`` (0 or more)."""
-        rng = np.random.default_rng([self._seed, int(number)])
+        rng = np.random.default_rng([self.seed, int(number)])
         scene = int(rng.integers(len(self.scenes))) if self.augment else int(number) % len(self.scenes)
         folder = self.scenes[scene]
         source, step = int(rng.integers(len(folder))), int(rng.integers(1, max(len(folder), _LIGHTS_OF_A_PAIR)))
         target = source if rng.random() < self._same_light else (source + step) % len(folder)
-        part, left, top = (rng.uniform(_LEAST_CROP, 1.0), *rng.random(2)) if self.augment else (1.0, 0.5, 0.5)
+        part, left, top = (rng.uniform(self.least_crop, 1.0), *rng.random(2)) if self.augment else (1.0, 0.5, 0.5)
         flipped = self.augment and bool(rng.integers(2))
-        return PairChoice(scene, source, target, _crop_box(folder.size, self.size, part, left, top), flipped)
+        return PairChoice(
+            scene, source, target, _crop_box(folder.size, self.size, part, left, top), flipped, int(number)
+        )
 
     def sample(self, choice: PairChoice) -> dict[str, Tensor]:
         """Return the sample (see ``__getitem__``) of a choice."""
@@ -127,26 +132,30 @@ class LightPairs(Dataset[dict[str, Tensor]]):
         values: dict[str, Tensor] = {}
         if "depth" in self.parts:
             stored = self._stored(choice.scene, "depth", lambda scene: scene.depth())
-            values["depth"] = normalized_depth(torch.from_numpy(_nearest(stored, choice, self.size)))[None]
-        if {"normal", "shading"} & set(self.parts):
+            values["depth"] = normalized_depth(torch.from_numpy(nearest_pixels(stored, choice, self.size)))[None]
+        if {"normal", "shading", "cue"} & set(self.parts):
             stored = self._stored(choice.scene, "normal", lambda scene: scene.normal().astype(np.float16))
-            normal = _resized_normals(stored, choice, self.size)
+            normal = resized_normals(stored, choice, self.size)
             values["normal"] = torch.from_numpy(np.ascontiguousarray(np.moveaxis(normal, -1, 0)))
             values["shading"] = torch.from_numpy(np.clip(normal @ light, 0.0, 1.0))[None]
-        if "shadow" in self.parts:
+        if {"shadow", "cue"} & set(self.parts):
             key = f"visibility {choice.target}"
             values["shadow"] = self._grey(choice, key, lambda scene: scene.visibility(choice.target))
+        if "openness" in self.parts or "cue" in self.parts:
+            values["openness"] = self._grey(choice, "openness", LightFolder.openness)
+        if "cue" in self.parts:
+            values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
         return values
 
     def _picture(self, choice: PairChoice, light: int) -> Float[Tensor, "3 height width"]:
         stored = self._stored(choice.scene, f"picture {light}", lambda scene: to_uint8(scene.picture(light)))
-        return torch.from_numpy(_resized(stored, choice, self.size)).permute(2, 0, 1).contiguous() / 255.0
+        return torch.from_numpy(resized_picture(stored, choice, self.size)).permute(2, 0, 1).contiguous() / 255.0
 
     def _grey(
         self, choice: PairChoice, key: str, read: Callable[[LightFolder], np.ndarray]
     ) -> Float[Tensor, "1 height width"]:
         stored = self._stored(choice.scene, key, lambda scene: to_uint8(read(scene)))
-        return torch.from_numpy(_resized(stored, choice, self.size))[None] / 255.0
+        return torch.from_numpy(resized_picture(stored, choice, self.size))[None] / 255.0
 
     def _stored(self, scene: int, key: str, read: Callable[[LightFolder], np.ndarray]) -> np.ndarray:
         return self._cache.get((scene, key), lambda: read(self.scenes[scene]))
@@ -177,7 +186,7 @@ def _check_usable(scene: LightFolder, parts: Sequence[str], same_light: float) -
     has_depth, has_normal = ((scene.folder / name).is_file() for name in ("depth.npy", "normal.npy"))
     lacking = [part for part in parts if part == "depth" and not has_depth]
     if not has_normal and not (has_depth and scene.fov_deg is not None):
-        lacking += [part for part in parts if part in ("normal", "shading")]
+        lacking += [part for part in parts if part in ("normal", "shading", "cue")]
     if lacking:
         fix = f"add depth.npy, and normal.npy or fov_deg for normals, or choose from: {', '.join(PARTS)}"
         raise InputError(f"{scene.folder}: lacks what condition parts {lacking} need", fix)
@@ -193,15 +202,17 @@ def _crop_box(
     return x, y, min(x + width, stored[0]), min(y + height, stored[1])
 
 
-def _resized(array: np.ndarray, choice: PairChoice, size: tuple[int, int]) -> np.ndarray:
-    """Crop, scale (by areas where it shrinks) and mirror an 8-bit picture or one float32 channel."""
+def resized_picture(array: np.ndarray, choice: PairChoice, size: tuple[int, int]) -> np.ndarray:
+    """Crop, scale (by areas where it shrinks) and mirror an 8-bit picture, or float32 channels."""
+    if array.dtype != np.uint8 and array.ndim == 3:
+        return np.stack([resized_picture(array[..., c], choice, size) for c in range(array.shape[-1])], axis=-1)
     left, _, right, _ = choice.box
     filter_ = Image.Resampling.BOX if right - left >= size[0] else Image.Resampling.BILINEAR
     result = np.array(Image.fromarray(array).resize(size, filter_, box=choice.box))
     return np.ascontiguousarray(result[:, ::-1]) if choice.flipped else result
 
 
-def _nearest(array: np.ndarray, choice: PairChoice, size: tuple[int, int]) -> np.ndarray:
+def nearest_pixels(array: np.ndarray, choice: PairChoice, size: tuple[int, int]) -> np.ndarray:
     """Crop, scale and mirror by picking pixels, so that no two surfaces mix."""
     left, top, right, bottom = choice.box
     columns = (left + (np.arange(size[0]) + 0.5) * (right - left) / size[0]).astype(int)
@@ -209,17 +220,16 @@ def _nearest(array: np.ndarray, choice: PairChoice, size: tuple[int, int]) -> np
     return array[rows[:, None], columns[::-1] if choice.flipped else columns]
 
 
-def _resized_normals(array: np.ndarray, choice: PairChoice, size: tuple[int, int]) -> Float[np.ndarray, "_ _ 3"]:
+def resized_normals(array: np.ndarray, choice: PairChoice, size: tuple[int, int]) -> Float[np.ndarray, "_ _ 3"]:
     """Crop, scale and mirror unit normals; 0 where most of a pixel is unknown or its normals disagree.
 
     Means are taken only where many pixels become one: a mean across an edge faces where neither surface does.
     """
     left, _, right, _ = choice.box
     if right - left < _AVERAGED * size[0]:
-        normal = _nearest(array, choice, size).astype(np.float32)
+        normal = nearest_pixels(array, choice, size).astype(np.float32)
     else:
-        channels = [_resized(array[..., c].astype(np.float32), choice, size) for c in range(3)]
-        normal = np.stack(channels, axis=-1)
+        normal = resized_picture(array.astype(np.float32), choice, size)
     if choice.flipped:
         normal[..., 0] *= -1.0
     length = np.linalg.norm(normal, axis=-1, keepdims=True)

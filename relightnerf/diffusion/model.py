@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from relightnerf.diffusion.base import PROMPT_FILE, Base, load_base, load_prompt, save_prompt
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
-from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
+from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT, LightUNet
 from relightnerf.diffusion.hub import model_folder, named_model_errors, require_peft
 from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.diffusion.sampling import sample
@@ -24,6 +24,7 @@ from relightnerf.lights import spherical_harmonics
 SETTINGS = "relighter.json"
 """Name of the file that makes a folder a relighting model."""
 _LORA_FILE = "lora.safetensors"
+_SELF_CONTAINED = {"dit": LightDiT, "light_unet": LightUNet}
 _PATTERNS = (SETTINGS, "*.json", "*.safetensors", "*/*.json", "*/*.safetensors")
 
 
@@ -47,12 +48,14 @@ class RelightingModel:
     """Everything that is needed to relight a picture.
 
     Attributes:
-        denoiser: a ``ControlledUNet`` or a ``LightDiT``.
+        denoiser: a ``ControlledUNet``, a ``LightUNet`` or a ``LightDiT``.
         codec: from pictures to latents and back.
         settings: sizes, sampler, schedule.
     """
 
-    def __init__(self, denoiser: ControlledUNet | LightDiT, codec: ImageCodec, settings: ModelSettings) -> None:
+    def __init__(
+        self, denoiser: ControlledUNet | LightUNet | LightDiT, codec: ImageCodec, settings: ModelSettings
+    ) -> None:
         """Put the parts together."""
         self.denoiser, self.codec, self.settings = denoiser, codec, settings
 
@@ -70,10 +73,11 @@ class RelightingModel:
         """
         folder = model_folder(name, _PATTERNS, "--relighter")
         settings = _read_settings(folder)
-        if (folder / "dit").is_dir():
-            with named_model_errors(folder / "dit"):
-                denoiser = LightDiT.from_pretrained(folder / "dit", torch_dtype=dtype)
-            return cls(denoiser.eval(), load_codec(folder / "codec").to(dtype).eval(), settings)
+        for name_of_kind, kind in _SELF_CONTAINED.items():
+            if (part := folder / name_of_kind).is_dir():
+                with named_model_errors(part):
+                    own = kind.from_pretrained(part, torch_dtype=dtype)
+                return cls(own.eval(), load_codec(folder / "codec").to(dtype).eval(), settings)
         controlnet_folder = folder / "controlnet" if (folder / "controlnet").is_dir() else folder
         with named_model_errors(controlnet_folder):
             controlnet = LightControlNet.from_pretrained(controlnet_folder, torch_dtype=dtype)
@@ -95,10 +99,11 @@ class RelightingModel:
         """Write the model; what belongs to its base is left out. The folder appears whole or not at all."""
         with atomic_folder(folder) as temporary:
             write_json(temporary / SETTINGS, settings_json(self.settings))
-            if isinstance(self.denoiser, LightDiT):
-                self.denoiser.save_pretrained(temporary / "dit")
-            else:
+            if isinstance(self.denoiser, ControlledUNet):
                 self._save_controlled(self.denoiser, temporary)
+            else:
+                name = next(name for name, kind in _SELF_CONTAINED.items() if isinstance(self.denoiser, kind))
+                self.denoiser.save_pretrained(temporary / name)
             if self.settings.base is None or self.codec.kind != "kl":
                 self.codec.save(temporary / "codec")
 

@@ -28,6 +28,8 @@ class DiffusionOptions:
     float16) on a GPU."""
     size: tuple[int, int] | None = None
     """Width and height whose area the model works at; by default what it was trained for."""
+    without: tuple[str, ...] = ()
+    """Parts of the condition image to hide from the model, e.g. `shading shadow cue`, to see what they are good for."""
     tiling: bool = False
     """Decode latents in tiles: less memory for large pictures, slower."""
     compile: bool = False

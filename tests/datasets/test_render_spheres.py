@@ -9,6 +9,7 @@ from PIL import Image
 from relightnerf.color import srgb_to_linear, to_float
 from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
 from relightnerf.errors import InputError
+from relightnerf.images import parse_size
 from relightnerf.lights import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
 
 sys.path.append(str(Path(__file__).parents[2] / "datasets"))
@@ -173,7 +174,7 @@ def test_shaded_sides_and_shadows_lie_away_from_the_light(spheres: Path) -> None
 
 
 def test_wrong_sizes_are_named() -> None:
-    assert render_spheres.parse_size("96x64") == (96, 64)
+    assert parse_size("96x64", "--size") == (96, 64)
     for wrong in ("64", "64x", "ax2", "0x4", "1x2x3"):
         with pytest.raises(InputError, match=f"--size {wrong}"):
-            render_spheres.parse_size(wrong)
+            parse_size(wrong, "--size")

@@ -12,9 +12,9 @@ from torch.nn import functional
 
 from relightnerf.diffusion.codecs._base import CODEC_FILE, check_factor, read_settings
 from relightnerf.diffusion.codecs._light import linear_from_srgb, srgb_from_linear
-from relightnerf.diffusion.codecs._upsampling import Kernel, upsampled_chunks
 from relightnerf.errors import InputError
 from relightnerf.files import write_json
+from relightnerf.upsampling import Kernel, upsampled_chunks
 
 
 @dataclass(frozen=True)

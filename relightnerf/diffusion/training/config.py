@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-PartName = Literal["rgb", "depth", "normal", "shading", "shadow"]
+PartName = Literal["rgb", "depth", "normal", "shading", "shadow", "openness", "cue"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,9 @@ class TrainingRun:
 class NetworkConfig:
     """A base trained from scratch instead of Stable Diffusion."""
 
-    kind: Literal["unet", "dit"] = "unet"
-    """unet: a convolutional UNet with a ControlNet; dit: a diffusion transformer told light and condition directly."""
+    kind: Literal["unet", "light-unet", "dit"] = "unet"
+    """unet: a convolutional UNet with a ControlNet; light-unet: one told light and condition directly; dit: a diffusion
+    transformer told them directly."""
     channels: tuple[int, ...] = (32, 64, 96)
     """Channels of the UNet's levels."""
     layers: int = 1
@@ -101,6 +102,14 @@ class ControlNetRun(TrainingRun):
     """Part of the samples that start from pure noise, where light and cues alone decide; the others start anywhere."""
     sampling_steps: int = 5
     """Denoising steps of the finished model; 1 gives the mean of what it holds possible."""
+    photo_only: float = 0.0
+    """How often a network trained from scratch sees nothing but photo and light."""
+    depth_only: float = 0.0
+    """How often it sees nothing but photo, depth and light."""
+    bright_focus: bool = False
+    """Weigh errors of the ratio codec's latents by the target's brightness, so that they count as they show in sRGB."""
+    start_from: Path | None = None
+    """A model whose weights the training starts from, as made by an earlier run with the same network."""
     min_snr: float = 0.0
     """Gamma of the min-SNR weights (Hang et al., ICCV 2023), 5 as a rule; 0 for equal weights."""
 

@@ -15,7 +15,8 @@ from torch.utils.data import default_collate
 
 from relightnerf.color import to_uint8
 from relightnerf.diffusion.conditions import guide_image, part_slice
-from relightnerf.diffusion.light_folders import LightFolder
+from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
+from relightnerf.diffusion.light_mixtures import LightMixtures
 from relightnerf.diffusion.light_pairs import LightPairs
 from relightnerf.diffusion.model import RelightingModel
 from relightnerf.diffusion.schedules import NoiseSchedule
@@ -29,6 +30,7 @@ from relightnerf.sheets import contact_sheet
 _TRAIN_STEPS = 1000
 _SHOWN = 8
 _VALIDATION_BATCH = 8
+_TYPICAL_SHOWN, _LEAST_SHOWN = 0.2, 0.01
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,8 @@ class ControlNetObjective:
         check_size(run.size, model.codec.factor * model.denoiser.granularity)
         self._run, self.model = run, model
         self.module: nn.Module = model.denoiser
-        self.dataset = LightPairs(run.data, run.parts, run.size, run.seed)
-        self.validation = None
-        if run.validation:
-            self.validation = LightPairs(run.validation, run.parts, run.size, run.seed, augment=False)
+        self.dataset = _samples(run.data, run)
+        self.validation = _samples(run.validation, run, augment=False) if run.validation else None
         self._schedule = model.settings.schedule
         self._process = self._schedule.sampler("ddpm")
 
@@ -89,6 +89,8 @@ class ControlNetObjective:
         noisy = self._process.add_noise(latent, noise, timesteps)
         prediction = module(noisy, timesteps, spherical_harmonics(batch["light"]), condition).float()
         error = (prediction - _wanted(self._process, self._schedule, latent, noise, timesteps)).square()
+        if self._run.bright_focus:
+            error = error * shown_squared(batch["target"], latent)
         mask = nn.functional.interpolate(batch["weight"], latent.shape[-2:], mode="area")
         each = (error * mask).mean((1, 2, 3)) / mask.mean((1, 2, 3)).clamp(min=1e-6)
         return (each * snr_weights(self._process, self._schedule, timesteps, self._run.min_snr)).mean()
@@ -100,12 +102,18 @@ class ControlNetObjective:
 
     def _thinned(self, condition: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Leave parts out at random: their channels become zero."""
-        thinned = condition.clone()
-        for part in self._run.parts:
-            rate = self._run.rgb_dropout if part == "rgb" else self._run.cue_dropout
-            dropped = torch.cat([torch.rand(1, generator=g) for g in generators]) < rate
-            channels = part_slice(self._run.parts, part)
-            thinned[dropped.to(condition.device), channels] = 0.0
+        run, thinned = self._run, condition.clone()
+        drawn = torch.stack([torch.rand(len(run.parts) + 1, generator=g) for g in generators])
+        scant, drawn = drawn[:, 0], drawn[:, 1:]
+        rates = torch.tensor([run.rgb_dropout if part == "rgb" else run.cue_dropout for part in run.parts])
+        dropped = dict(zip(run.parts, (drawn < rates).T, strict=True))
+        for part in dropped:
+            if part != "rgb":
+                dropped[part] |= scant < (run.photo_only if part == "depth" else run.photo_only + run.depth_only)
+        if "cue" in dropped:
+            dropped["cue"] |= sum((dropped[part] for part in ("shading", "shadow") if part in dropped), dropped["cue"])
+        for part, samples in dropped.items():
+            thinned[samples.to(condition.device), part_slice(run.parts, part)] = 0.0
         return thinned
 
     def validate(self) -> Validation | None:
@@ -173,6 +181,28 @@ def snr_weights(
     if schedule.prediction == "epsilon":
         return clipped / snr
     return clipped / (snr + 1.0) if schedule.prediction == "v_prediction" else clipped
+
+
+def shown_squared(
+    target: Float[Tensor, "batch 3 tall wide"], latent: Float[Tensor, "batch 3 height width"]
+) -> Float[Tensor, "batch 3 height width"]:
+    """Return how much a squared error of a log ratio shows in sRGB, up to a factor; about 1 on average.
+
+    An sRGB value v is about the 2.2nd root of light, so a small error e of the light's logarithm moves it by v e / 2.2.
+
+    Args:
+        target: sRGB in [0, 1].
+        latent: of the wanted size.
+    """
+    shown = nn.functional.interpolate(target, latent.shape[-2:], mode="area")
+    return (shown.square() + _LEAST_SHOWN) / (_TYPICAL_SHOWN + _LEAST_SHOWN)
+
+
+def _samples(root: Path, run: ControlNetRun, augment: bool = True) -> LightPairs:
+    """Return mixtures of lights if the scenes have layers, else pairs of their pictures."""
+    mixed = find_light_folders(root)[0].layers is not None
+    kind = LightMixtures if mixed else LightPairs
+    return kind(root, run.parts, run.size, run.seed, augment=augment)
 
 
 def _wanted(

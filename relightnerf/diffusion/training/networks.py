@@ -6,7 +6,7 @@ from diffusers import UNet2DConditionModel
 from relightnerf.diffusion.base import load_base
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, RatioCodec, RatioSettings, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
-from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
+from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT, LightUNet
 from relightnerf.diffusion.hub import require_peft
 from relightnerf.diffusion.model import ModelSettings, RelightingModel
 from relightnerf.diffusion.schedules import NoiseSchedule
@@ -55,8 +55,12 @@ def _from_scratch(run: ControlNetRun) -> RelightingModel:
     codec = RatioCodec(RatioSettings(factor=run.ratio_factor)) if run.codec == "ratio" else _saved_codec(run)
     schedule = NoiseSchedule(prediction=run.prediction, zero_snr=run.prediction != "epsilon")
     settings = ModelSettings(size=run.size, steps=run.sampling_steps, schedule=schedule)
+    if run.start_from:
+        return _continued(run, settings)
     if run.network.kind == "dit":
         return RelightingModel(_new_dit(run, codec), codec, settings)
+    if run.network.kind == "light-unet":
+        return RelightingModel(_new_light_unet(run, codec), codec, settings)
     unet = new_unet(run.network, codec.channels)
     levels = codec.factor.bit_length()
     if 2 ** (levels - 1) != codec.factor or levels > len(_EMBEDDING):
@@ -100,6 +104,34 @@ def _new_dit(run: ControlNetRun, codec: ImageCodec) -> LightDiT:
         patch_size=run.network.patch,
         condition_parts=run.parts,
     )
+
+
+def _new_light_unet(run: ControlNetRun, codec: ImageCodec) -> LightUNet:
+    channels = run.network.channels
+    levels = len(channels)
+    lowest = "AttnDownBlock2D" if run.network.attention else "DownBlock2D"
+    network = LightUNet(
+        condition_parts=run.parts,
+        condition_factor=codec.factor,
+        out_channels=codec.channels,
+        down_block_types=("DownBlock2D",) * (levels - 1) + (lowest,),
+        up_block_types=(lowest.replace("Down", "Up"),) + ("UpBlock2D",) * (levels - 1),
+        block_out_channels=channels,
+        layers_per_block=run.network.layers,
+        norm_num_groups=_groups(channels),
+        attention_head_dim=min(32, channels[-1]),
+        resnet_time_scale_shift="scale_shift",
+    )
+    return network.to(memory_format=torch.channels_last)
+
+
+def _continued(run: ControlNetRun, settings: ModelSettings) -> RelightingModel:
+    started = RelightingModel.load(str(run.start_from))
+    if started.denoiser.condition_parts != run.parts:
+        raise InputError(
+            f"{run.start_from}: has other condition parts", f"give --parts {started.denoiser.condition_parts}"
+        )
+    return RelightingModel(started.denoiser.train(), started.codec, settings)
 
 
 def _saved_codec(run: ControlNetRun) -> ImageCodec:

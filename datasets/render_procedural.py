@@ -1,0 +1,204 @@
+"""Render procedural scenes under many lights: the set that the compact relighter is trained and judged on.
+
+    python datasets/render_procedural.py --output data/procedural --scenes 2000 --workers 2
+    python datasets/render_procedural.py --output data/procedural --split test --scenes 100 --size 128x128 --samples 64
+
+Every scene is a light folder with layers (relightnerf/diffusion/light_folders.py): linear pictures of each light's
+disc, of the ambient part and of environments by themselves, with depth, normals, visibility, openness and albedo. A
+scene depends on seed, split, size, samples, number of lights and its index only; those that are there are skipped, so
+an interrupted run goes on where it stopped. The splits share no seed, no mesh and no texture picture.
+
+Needs the extra `data` (Mitsuba, oidn, trimesh, threejs-materials); Debian's libllvm19 makes it several times faster,
+its libtbb12 is what oidn needs, and sweethome3d-furniture brings 820 meshes (without it there are primitives only).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import tyro
+from scipy.ndimage import binary_erosion
+
+from relightnerf.cameras import Camera
+from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
+from relightnerf.errors import InputError
+from relightnerf.images import parse_size
+from relightnerf.lights import LightSet
+from relightnerf.progress import say, track
+
+if TYPE_CHECKING:
+    import open3d as o3d
+    from procedural_scenes import Arrangement
+
+SPLITS = {"train": 0, "validation": 1, "test": 2}
+FOV_DEG = (28.0, 75.0)
+LEAST_KNOWN, LEAST_DISTANCE = 0.35, 0.12
+TRIES = 60
+LIGHT_SAMPLES, AMBIENT_SAMPLES = 8, 32
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to make and where to put it."""
+
+    output: Path
+    """Folder of the set; scenes go to `<output>/<split>/<index>`."""
+    scenes: int = 1000
+    """Number of scenes."""
+    lights: int = 5
+    """Canonical lights a scene: half of them anywhere above the ground, half of the reference's 18."""
+    environments: int = 1
+    """Environments a scene."""
+    size: str = "96x96"
+    """Width and height of the pictures, pixels."""
+    samples: int = 8
+    """Light paths a pixel; 64 for clean pictures."""
+    seed: int = 0
+    """Another seed gives another set."""
+    first: int = 0
+    """Index of the first scene."""
+    split: Literal["train", "validation", "test"] = "train"
+    """The splits have nothing in common, at any seed."""
+    workers: int = 1
+    """Processes that work at the same time, each on one core."""
+    meshes: bool = False
+    """Also write each scene's `mesh.ply`, in the camera's frame."""
+
+
+def scene_folder(config: Config, index: int) -> Path:
+    """Where scene `index` lies."""
+    return config.output / config.split / f"{index:06d}"
+
+
+def describe(config: Config) -> str:
+    """What the scenes of a set have in common, for their `source`."""
+    width, height = parse_size(config.size, "--size")
+    counts = f"{config.samples} samples, {config.lights} lights, {config.environments} environments"
+    return f"render_procedural: seed {config.seed}, {config.split}, {width}x{height}, {counts}"
+
+
+def is_done(config: Config, index: int) -> bool:
+    """Whether the scene is there; other parameters than these are refused."""
+    folder = scene_folder(config, index)
+    if not (folder / "meta.json").exists():
+        return False
+    if (found := LightFolder.load(folder).source) != describe(config):
+        raise InputError(f"{folder}: was made otherwise ({found})", "choose another --output")
+    return True
+
+
+def make_scene(config: Config, index: int) -> None:
+    """Draw, render and write one scene."""
+    from procedural_renderer import Renderer
+    from procedural_scenes import random_environment, random_lights
+
+    from relightnerf.geometry.cue import ViewCues
+    from relightnerf.geometry.raycast import RayScene
+    from relightnerf.geometry.views import View
+
+    rng = np.random.default_rng([config.seed, SPLITS[config.split], index, 11])
+    arrangement, camera, mesh = _seen_arrangement(config, rng)
+    rays = RayScene(mesh)
+    hits = rays.camera_hits(camera)
+    lights = random_lights(rng, config.lights, camera.camera_to_world)
+    renderer = Renderer(arrangement, camera, config.samples, seed=index)
+    discs = [renderer.disc(direction) for direction in lights.values()]
+    layers = {"ambient": renderer.ambient()}
+    for number in range(config.environments):
+        layers[f"environment_{number}"] = renderer.environment(random_environment(rng))
+    view = View(camera, np.zeros((*hits.depth.shape, 3), np.float32), hits.depth, hits.normal_camera)
+    cues = ViewCues(view, rays, LIGHT_SAMPLES, AMBIENT_SAMPLES)
+    directions = np.array(list(lights.values()))
+    if config.meshes:
+        _write_mesh(scene_folder(config, index) / "mesh.ply", mesh, camera)
+    write_light_folder(
+        scene_folder(config, index),
+        discs,
+        LightSet("camera", tuple(lights), directions @ camera.camera_to_world[:3, :3]),
+        depth=hits.depth,
+        normal=hits.normal_camera.astype(np.float16),
+        visibility=list(cues.visibility(directions)),
+        fov_deg=float(np.rad2deg(2 * np.arctan(camera.width / 2 / camera.intrinsics[0]))),
+        mask=binary_erosion(hits.depth > 0, np.ones((3, 3)), border_value=1),
+        source=describe(config),
+        layers=layers,
+        openness=cues.ambient,
+        albedo=renderer.albedo,
+    )
+
+
+def _write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh, camera: Camera) -> None:
+    import open3d as o3d
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    o3d.io.write_triangle_mesh(
+        str(path), o3d.geometry.TriangleMesh(mesh).transform(np.linalg.inv(camera.camera_to_world))
+    )
+
+
+def _seen_arrangement(
+    config: Config, rng: np.random.Generator
+) -> tuple[Arrangement, Camera, o3d.geometry.TriangleMesh]:
+    """Draw arrangements and cameras until a picture shows enough of a scene, and nothing too close."""
+    import open3d as o3d
+    from procedural_renderer import triangles
+    from procedural_scenes import random_arrangement, random_pose
+
+    from relightnerf.geometry.raycast import RayScene
+
+    width, height = parse_size(config.size, "--size")
+    for _ in range(TRIES):
+        arrangement = random_arrangement(rng, config.split)
+        fov_rad = np.deg2rad(rng.uniform(*FOV_DEG))
+        focal = width / 2 / np.tan(fov_rad / 2)
+        pose = random_pose(rng, arrangement, np.arctan(min(width, height) / 2 / focal))
+        camera = Camera("camera", pose, np.array([focal, focal, width / 2, height / 2]), width, height)
+        vertices, normals = triangles(arrangement)
+        mesh = o3d.geometry.TriangleMesh()
+        mesh.vertices = o3d.utility.Vector3dVector(vertices)
+        mesh.triangles = o3d.utility.Vector3iVector(np.arange(len(vertices)).reshape(-1, 3))
+        mesh.vertex_normals = o3d.utility.Vector3dVector(normals)
+        depth = RayScene(mesh).camera_hits(camera).depth
+        known = depth > 0
+        if known.mean() > LEAST_KNOWN and depth[known].min() > LEAST_DISTANCE * arrangement.reach:
+            return arrangement, camera, mesh
+    raise RuntimeError(f"scene of seed {config.seed}: no usable camera in {TRIES} tries")
+
+
+def _start() -> None:
+    """Prepare a worker: one thread each."""
+    import demo_mitsuba
+    import drjit
+
+    demo_mitsuba.pick_variant()
+    drjit.set_thread_count(1)
+
+
+def _make(task: tuple[Config, int]) -> None:
+    make_scene(*task)
+
+
+def main(config: Config) -> None:
+    """Make the scenes that are not there yet."""
+    wanted = range(config.first, config.first + config.scenes)
+    tasks = [(config, index) for index in wanted if not is_done(config, index)]
+    done, start = config.scenes - len(tasks), time.perf_counter()
+    with multiprocessing.get_context("spawn").Pool(config.workers, _start) as pool:
+        for _ in track(pool.imap_unordered(_make, tasks), "scenes", config.scenes, done):
+            pass
+    minutes = (time.perf_counter() - start) / 60
+    pictures = len(tasks) * (config.lights + config.environments + 1)
+    speed = f"{pictures / minutes:.0f} pictures a minute" if tasks else "nothing to do"
+    say(f"{config.output / config.split}: {len(tasks)} scenes made in {minutes:.1f} min, {done} were there; {speed}")
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Config, description=__doc__))
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from None

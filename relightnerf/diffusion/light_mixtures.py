@@ -1,0 +1,286 @@
+"""Training samples from scenes whose lights are kept by themselves: any light can be mixed, light adds linearly.
+
+The photo is what a camera makes of a random mixture: one or more discs, ambient light and environments, each with a
+colour and a strength of its own, at some exposure, now and then noisy and compressed. The target is the same scene
+under one canonical light. A photo does not tell how bright that would be, so the target keeps the photo's white balance
+and mean: each channel of *all* the scene's canonical pictures is scaled by the factor that makes their common mean the
+photo's, so that one light's picture stays brighter than another's.
+
+What a fitted field says about geometry is never quite right, so in training half of the samples see it bent, bumpy,
+blurred and with holes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relightnerf.color import LUMINANCE, linear_to_srgb, to_float, to_uint8
+from relightnerf.diffusion.conditions import condition_image, light_cue, normalized_depth
+from relightnerf.diffusion.light_folders import LightFolder
+from relightnerf.diffusion.light_pairs import LightPairs, PairChoice, nearest_pixels, resized_normals, resized_picture
+from relightnerf.errors import InputError
+
+_MEAN_EXPOSURE = (0.09, 0.3)
+_DEGRADED = 0.5
+_NOISY, _COMPRESSED, _BLACK_BEHIND = 0.5, 0.3, 0.5
+_UNKNOWN_WEIGHT = 0.1
+
+
+@dataclass(frozen=True)
+class MixedScene:
+    """A scene as a relighter sees it, and what it should make of it.
+
+    Attributes:
+        source: the photo under a mixed light, sRGB in [0, 1].
+        targets: the scene under each of its canonical lights, in the photo's white balance and mean, sRGB in [0, 1].
+        mask: 1 where there is a surface, 0 elsewhere.
+    """
+
+    source: Float[np.ndarray, "height width 3"]
+    targets: Float[np.ndarray, "lights height width 3"]
+    mask: Float[np.ndarray, "height width"]
+
+
+def mixed_scene(scene: LightFolder, rng: np.random.Generator) -> MixedScene:
+    """Return a scene in a random mixture of its lights, without noise; black where nothing is.
+
+    Args:
+        scene: with ``layers``.
+        rng: draws the mixture.
+
+    Raises:
+        InputError: the scene's lights are not kept by themselves, or a file cannot be read.
+    """
+    stack, mask = _stack(scene), scene.mask()
+    mixture = _random_mixture(_means(stack, mask), len(scene), rng)
+    targets = [linear_to_srgb(mixture.gain * (disc + stack[len(scene)])) for disc in stack[: len(scene)]]
+    photo = linear_to_srgb(mixture.photo(stack))
+    return MixedScene(
+        (photo * mask[..., None]).astype(np.float32), (np.stack(targets) * mask[..., None]).astype(np.float32), mask
+    )
+
+
+class LightMixtures(LightPairs):
+    """``LightPairs`` of scenes with layers: a mixed light on the photo, degraded geometry, a canonical target.
+
+    Args:
+        root: folder with the scenes.
+        parts: names from ``conditions.PARTS`` for the condition image of the target light.
+        size: (width, height) of the samples, pixels.
+        seed: together with the number, of everything random.
+        length: what ``len`` says; numbers beyond it can be asked for too.
+        augment: crop (50-100 % of the picture), flip, degrade photo and geometry.
+        cache_bytes: how much decoded data each process keeps.
+
+    Raises:
+        InputError: there is no scene, or one lacks layers or what the parts need.
+    """
+
+    least_crop = 0.5
+
+    def __init__(
+        self,
+        root: Path,
+        parts: Sequence[str],
+        size: tuple[int, int],
+        seed: int = 0,
+        length: int = 1000,
+        augment: bool = True,
+        cache_bytes: int = 6 << 30,
+    ) -> None:
+        super().__init__(root, parts, size, seed, length, augment=augment, cache_bytes=cache_bytes)
+        for scene in self.scenes:
+            if scene.layers is None:
+                raise InputError(
+                    f"{scene.folder}: its lights are not kept by themselves", "render layers, or remove it"
+                )
+
+    def sample(self, choice: PairChoice) -> dict[str, Tensor]:
+        """Return the sample (see ``LightPairs.__getitem__``) of a choice."""
+        rng = np.random.default_rng([self.seed, choice.number, 1])
+        source, target, mask = self._photos(choice, rng)
+        light = self.scenes[choice.scene].lights.directions[choice.target].astype(np.float32)
+        if choice.flipped:
+            light = light * np.array([-1.0, 1.0, 1.0], np.float32)
+        surface = self._surface(choice)
+        if self.augment and rng.random() < _DEGRADED:
+            surface = degraded(surface, rng)
+        depth, normal = torch.from_numpy(surface.depth), torch.from_numpy(surface.normal)
+        values = {
+            "rgb": _planes(source),
+            "depth": normalized_depth(depth)[None],
+            "normal": normal.movedim(-1, 0).contiguous(),
+            "shading": (normal @ torch.from_numpy(light)).clamp(min=0.0)[None],
+            "shadow": torch.from_numpy(surface.visibility)[None],
+            "openness": torch.from_numpy(surface.openness)[None],
+        }
+        values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
+        return {
+            "source": values["rgb"],
+            "target": _planes(target),
+            "condition": condition_image(self.parts, values),
+            "light": torch.from_numpy(light),
+            "weight": torch.from_numpy(np.maximum(mask, _UNKNOWN_WEIGHT))[None],
+        }
+
+    def _photos(self, choice: PairChoice, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Source and target (height, width, 3), sRGB in [0, 1], and the mask (height, width)."""
+        lights = len(self.scenes[choice.scene])
+        stack = self._stored(choice.scene, "layers", _stack)
+        whole = self._stored(choice.scene, "mask", LightFolder.mask)
+        means = self._stored(choice.scene, "means", lambda _: _means(stack, whole))
+        mixture = _random_mixture(means, lights, rng)
+        photo, target = mixture.photo(stack), mixture.gain * (stack[choice.target] + stack[lights])
+        behind = np.zeros(3) if rng.random() < _BLACK_BEHIND or not self.augment else rng.random(3) ** 2
+        images = []
+        for linear in (photo, target):
+            filled = linear * whole[..., None] + behind * (1.0 - whole[..., None])
+            images.append(linear_to_srgb(resized_picture(filled.astype(np.float32), choice, self.size)))
+        mask = resized_picture(whole, choice, self.size)
+        if self.augment:
+            images[0] = _camera_faults(images[0], rng)
+        return images[0].astype(np.float32), images[1].astype(np.float32), mask
+
+    def _surface(self, choice: PairChoice) -> "Surface":
+        scene, target = choice.scene, choice.target
+        depth = self._stored(scene, "depth", LightFolder.depth)
+        normal = self._stored(scene, "normal", lambda folder: folder.normal().astype(np.float16))
+        visibility = self._stored(scene, f"visibility {target}", lambda folder: to_uint8(folder.visibility(target)))
+        openness = self._stored(scene, "openness", lambda folder: to_uint8(folder.openness()))
+        return Surface(
+            np.ascontiguousarray(nearest_pixels(depth, choice, self.size)),
+            resized_normals(normal, choice, self.size),
+            to_float(resized_picture(visibility, choice, self.size)),
+            to_float(resized_picture(openness, choice, self.size)),
+        )
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What a picture's pixels see.
+
+    Attributes:
+        depth: along the camera's -z, 0 where unknown.
+        normal: unit, camera frame, 0 where unknown.
+        visibility: part of the target light's disc that is seen, in [0, 1].
+        openness: ambient visibility in [0, 1].
+    """
+
+    depth: Float[np.ndarray, "height width"]
+    normal: Float[np.ndarray, "height width 3"]
+    visibility: Float[np.ndarray, "height width"]
+    openness: Float[np.ndarray, "height width"]
+
+
+def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
+    """Return geometry as fitted fields give it: edges shifted, depth and normals bumpy, shadows blurred and stained."""
+    shape, strength = surface.depth.shape, rng.random()
+    across, down = (_noise(shape, rng, (3, 9)) for _ in range(2))
+    rows, columns = np.indices(shape, np.float32)
+    reach = strength * rng.uniform(0.0, 2.0)
+    maps = (columns + reach * across).astype(np.float32), (rows + reach * down).astype(np.float32)
+
+    def bent(values: np.ndarray, mode: int = cv2.INTER_LINEAR) -> np.ndarray:
+        return cv2.remap(values.astype(np.float32), *maps, mode, borderMode=cv2.BORDER_REPLICATE)
+
+    depth = bent(surface.depth, cv2.INTER_NEAREST)
+    depth = depth * (1.0 + 0.03 * strength * _noise(shape, rng, (2, 12)))
+    normal = bent(surface.normal)
+    if rng.random() < 0.5:
+        normal = cv2.GaussianBlur(normal, (0, 0), 0.1 + 2.0 * strength * rng.random())
+    for cells in ((3, 8), (10, 30)):
+        bumps = np.stack([_noise(shape, rng, cells) for _ in range(3)], axis=-1)
+        normal = normal + 0.2 * strength * rng.random() * bumps * (depth > 0)[..., None]
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+    visibility = bent(surface.visibility)
+    if rng.random() < 0.5:
+        visibility = cv2.GaussianBlur(visibility, (0, 0), 0.1 + 1.5 * strength * rng.random())
+    stains = np.abs(_noise(shape, rng, (4, 16))) > 3.2 - 1.4 * strength
+    visibility = np.where(stains, rng.random(), visibility)
+    openness = bent(surface.openness) + 0.15 * strength * _noise(shape, rng, (3, 10))
+    holes = _noise(shape, rng, (3, 8)) > 3.5 - 1.5 * strength * rng.random()
+    known = (depth > 0) & ~holes
+    return Surface(
+        np.where(known, depth, 0.0).astype(np.float32),
+        np.where(known[..., None] & np.any(surface.normal != 0, axis=-1, keepdims=True), normal, 0.0).astype(
+            np.float32
+        ),
+        np.where(known, np.clip(visibility, 0.0, 1.0), 0.0).astype(np.float32),
+        np.where(known, np.clip(openness, 0.0, 1.0), 0.0).astype(np.float32),
+    )
+
+
+def _stack(scene: LightFolder) -> Float[np.ndarray, "layers height width 3"]:
+    """Discs, the ambient part, environments; linear."""
+    if scene.layers is None:
+        raise InputError(f"{scene.folder}: its lights are not kept by themselves", "render layers, or remove it")
+    return np.stack([scene.layer(name) for name in (*scene.lights.names, "ambient", *scene.layers)])
+
+
+def _means(stack: Float[np.ndarray, "layers height width 3"], mask: np.ndarray) -> Float[np.ndarray, "layers 3"]:
+    return np.einsum("lhwc,hw->lc", stack, mask) / max(float(mask.sum()), 1.0)
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Weights (layers, 3) of a photo's layers, and the gain (3,) of the canonical pictures that fit it."""
+
+    weights: Float[np.ndarray, "layers 3"]
+    gain: Float[np.ndarray, "3"]
+
+    def photo(self, stack: Float[np.ndarray, "layers height width 3"]) -> Float[np.ndarray, "height width 3"]:
+        """Return the linear photo, which may be brighter than 1."""
+        used = np.flatnonzero(self.weights.any(axis=-1))
+        return sum((stack[i] * self.weights[i] for i in used), np.zeros(stack.shape[1:], np.float32))
+
+
+def _random_mixture(means: Float[np.ndarray, "layers 3"], lights: int, rng: np.random.Generator) -> _Mixture:
+    weights = np.zeros_like(means)
+    environments = len(means) - lights - 1
+    kind = rng.random()
+    count = 0 if kind < 0.2 and environments else 1 if kind < 0.75 else int(rng.integers(2, 4))
+    for index in rng.choice(lights, min(count, lights), replace=False):
+        weights[index] = rng.uniform(0.3, 1.0) * _tint(rng)
+    weights[lights] = rng.choice([0.0, 0.3, 1.0, 1.0]) * rng.uniform(0.3, 2.0) * _tint(rng)
+    if environments and (count == 0 or rng.random() < 0.4):
+        weights[lights + 1 + rng.integers(environments)] = np.exp(rng.uniform(np.log(0.1), 0.0)) * _tint(rng)
+    mean = (weights * means).sum(axis=0)
+    exposure = np.exp(rng.uniform(*np.log(_MEAN_EXPOSURE))) / max(float(mean @ LUMINANCE), 1e-6)
+    canonical = means[:lights].mean(axis=0) + means[lights]
+    gain = exposure * mean / np.maximum(canonical, 1e-6)
+    return _Mixture((exposure * weights).astype(np.float32), gain.astype(np.float32))
+
+
+def _tint(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
+    colour = np.exp(rng.normal(0.0, 0.2, 3) * [1.0, 0.4, 1.0])
+    return colour / colour.mean()
+
+
+def _camera_faults(image: Float[np.ndarray, "height width 3"], rng: np.random.Generator) -> np.ndarray:
+    """Sensor noise, and blocks of a JPEG file; sRGB in [0, 1]."""
+    if rng.random() < _NOISY:
+        image = image + rng.uniform(0.0, 0.03) * rng.standard_normal(image.shape)
+    image = np.clip(image, 0.0, 1.0)
+    if rng.random() < _COMPRESSED:
+        options = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))]
+        image = to_float(cv2.imdecode(cv2.imencode(".jpg", to_uint8(image), options)[1], cv2.IMREAD_COLOR))
+    return image
+
+
+def _noise(
+    shape: tuple[int, ...], rng: np.random.Generator, cells: tuple[int, int]
+) -> Float[np.ndarray, "height width"]:
+    """Smooth noise of about unit spread, with at least and less than so many cells to a side."""
+    side = int(rng.integers(*cells))
+    lattice = rng.standard_normal((side, side)).astype(np.float32)
+    return 1.4 * cv2.resize(lattice, shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def _planes(image: Float[np.ndarray, "height width 3"]) -> Float[Tensor, "3 height width"]:
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 0), np.float32))

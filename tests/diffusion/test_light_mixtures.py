@@ -1,0 +1,128 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from relightnerf.color import linear_to_srgb, srgb_to_linear
+from relightnerf.diffusion.conditions import light_cue, part_slice
+from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
+from relightnerf.diffusion.light_mixtures import LightMixtures, Surface, degraded, mixed_scene
+from relightnerf.errors import InputError
+from relightnerf.lights import LightSet
+
+PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue")
+WIDTH, HEIGHT, LIGHTS = 48, 32, 3
+
+
+def _write(folder: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    normal = rng.normal(size=(HEIGHT, WIDTH, 3)) + [0.0, 0.0, 3.0]
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    normal[:3] = 0.0
+    directions = rng.normal(size=(LIGHTS, 3)) + [0.0, 0.0, 2.0]
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    layers = {name: rng.uniform(0.0, 0.3, (HEIGHT, WIDTH, 3)) for name in ("ambient", "environment_0")}
+    write_light_folder(
+        folder,
+        list(rng.uniform(0.0, 0.5, (LIGHTS, HEIGHT, WIDTH, 3))),
+        LightSet("camera", tuple(f"l{i}" for i in range(LIGHTS)), directions),
+        depth=np.where(normal.any(-1), rng.uniform(1.0, 2.0, (HEIGHT, WIDTH)), 0.0),
+        normal=normal,
+        visibility=list(rng.random((LIGHTS, HEIGHT, WIDTH))),
+        fov_deg=50.0,
+        mask=normal.any(-1),
+        layers=layers,
+        openness=rng.random((HEIGHT, WIDTH)),
+        albedo=rng.random((HEIGHT, WIDTH, 3)),
+    )
+
+
+@pytest.fixture
+def layered(tmp_path: Path) -> Path:
+    for seed in range(3):
+        _write(tmp_path / f"s{seed}", seed)
+    return tmp_path
+
+
+def test_a_picture_is_the_sum_of_disc_and_ambient(layered: Path) -> None:
+    scene = LightFolder.load(layered / "s0")
+    assert scene.layers == ("environment_0",)
+    linear = scene.layer("l1") + scene.layer("ambient")
+    np.testing.assert_allclose(srgb_to_linear(scene.picture(1)), np.clip(linear, 0, 1), atol=1e-5)
+    with pytest.raises(InputError, match="l9.exr: no such image"):
+        scene.layer("l9")
+    (scene.folder / "ambient.exr").unlink()
+    with pytest.raises(InputError, match="no picture of light 'ambient'"):
+        LightFolder.load(scene.folder)
+
+
+def test_the_targets_together_have_the_photo_s_mean_and_keep_their_order(layered: Path) -> None:
+    scene = LightFolder.load(layered / "s1")
+    for seed in range(6):
+        mixed = mixed_scene(scene, np.random.default_rng(seed))
+        counted = mixed.mask > 0
+        photo, targets = srgb_to_linear(mixed.source)[counted], srgb_to_linear(mixed.targets)[:, counted]
+        if max(photo.max(), targets.max()) < 1.0:  # nothing is clipped
+            np.testing.assert_allclose(targets.mean(axis=(0, 1)), photo.mean(axis=0), rtol=1e-3)
+        means = [(scene.layer(name) + scene.layer("ambient"))[counted].mean() for name in scene.lights.names]
+        assert np.argsort(means).tolist() == np.argsort(targets.mean(axis=(1, 2))).tolist()
+        assert mixed.source[~counted].max() == mixed.targets[:, ~counted].max() == 0.0
+
+
+def test_samples_depend_on_their_number_alone(layered: Path) -> None:
+    first, again = (LightMixtures(layered, PARTS, (32, 32), seed=4) for _ in range(2))
+    for number in (0, 5, 77):
+        first[number + 1]
+        a, b = first[number], again[number]
+        assert all(torch.equal(value, b[name]) for name, value in a.items())
+        assert a["condition"].shape == (11, 32, 32) and a["target"].shape == a["source"].shape == (3, 32, 32)
+        assert 0 <= a["source"].min() and a["source"].max() <= 1
+    assert not torch.equal(first[0]["source"], first[1]["source"])
+
+
+def test_a_flipped_sample_is_the_mirrored_scene(layered: Path) -> None:
+    samples = LightMixtures(layered, PARTS, (WIDTH, HEIGHT), augment=False)
+    choice = samples.choice(1)
+    plain, flipped = samples.sample(choice), samples.sample(replace(choice, flipped=True))
+    assert torch.equal(flipped["light"], plain["light"] * torch.tensor([-1.0, 1.0, 1.0]))
+    torch.testing.assert_close(flipped["source"].flip(-1), plain["source"])
+    for part in ("shading", "shadow", "openness", "cue", "depth"):
+        at = part_slice(PARTS, part)
+        torch.testing.assert_close(flipped["condition"][at].flip(-1), plain["condition"][at], atol=1e-5, rtol=0)
+
+
+def test_degraded_geometry_stays_geometry() -> None:
+    rng = np.random.default_rng(0)
+    normal = np.zeros((40, 50, 3), np.float32)
+    normal[10:] = [0.0, 0.6, 0.8]
+    known = normal.any(-1)
+    full = known.astype(np.float32)
+    moved = 0
+    for _ in range(40):
+        bent = degraded(Surface(2.0 * full, normal, full, full), rng)
+        known_now = bent.depth > 0
+        lengths = np.linalg.norm(bent.normal, axis=-1)
+        assert np.all((np.abs(lengths - 1) < 1e-5) | (lengths == 0)) and not lengths[~known_now].any()
+        for grey in (bent.visibility, bent.openness):
+            assert 0 <= grey.min() and grey.max() <= 1 and not grey[~known_now].any()
+        assert np.abs(bent.depth[known_now] / 2.0 - 1).max() < 0.25
+        moved += bool(np.any(bent.depth != 2.0 * full))
+    assert moved > 30
+
+
+def test_the_cue_is_the_logarithm_of_the_white_scene() -> None:
+    one, none = torch.ones(1, 1), torch.zeros(1, 1)
+    assert light_cue(one, one, one).item() == pytest.approx(0.0, abs=1e-6)
+    assert light_cue(one, none, none).item() == pytest.approx(-1.0)
+    ambient = light_cue(none, one, one).item()
+    assert ambient == pytest.approx(np.log(0.15 / (2.2 / np.pi + 0.15)) / np.log(100.0), abs=1e-6)
+
+
+def test_scenes_without_layers_are_refused(light_sets: Path) -> None:
+    with pytest.raises(InputError, match="not kept by themselves"):
+        LightMixtures(light_sets, PARTS, (32, 32))
+    with pytest.raises(InputError, match="not kept by themselves"):
+        mixed_scene(LightFolder.load(light_sets / "scene0"), np.random.default_rng(0))
+    assert linear_to_srgb(np.array(1.0)) == pytest.approx(1.0)
