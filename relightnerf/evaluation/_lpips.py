@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from relightnerf.errors import InputError
+from relightnerf.evaluation.metrics import Distance, Image
 
 Network = Literal["alex", "vgg"]
 """The network whose features are compared."""
@@ -100,6 +101,21 @@ class Lpips(nn.Module):
             values = part(values)
             result.append(values / (values.square().sum(1, keepdim=True) + 1e-8).sqrt())
         return result
+
+
+def lpips_distance(backbone: Path) -> Distance:
+    """Return AlexNet's distance of two sRGB pictures in [0, 1], (height, width, 3), at least 64 pixels to a side.
+
+    Raises:
+        InputError: ``backbone`` holds something else than torchvision's weights.
+    """
+    model = Lpips(backbone)
+
+    def distance(first: Image, second: Image) -> float:
+        pair = [torch.from_numpy(image).float().movedim(-1, 0)[None] for image in (first, second)]
+        return float(model(*pair))
+
+    return distance
 
 
 def _load_features(backbone: Path, network: Network) -> nn.Sequential:
