@@ -101,16 +101,14 @@ def _silence_libraries() -> None:
 
 
 def _parsed(arguments: Sequence[str]) -> Command:
-    config = (tyro.conf.FlagCreatePairsOff,)
     if arguments and arguments[0] in COMMANDS:
         command = arguments[0]
-        return tyro.cli(_flags(command), prog=f"relightnerf {command}", args=arguments[1:], config=config)
+        return tyro.cli(_flags(command), prog=f"relightnerf {command}", args=arguments[1:])
     return tyro.extras.subcommand_cli_from_dict(
         {command: _flags(command) for command in COMMANDS},
         prog="relightnerf",
         description="Photos taken under one light become a radiance field that can be seen under any light.",
         args=arguments or ["--help"],
-        config=config,
     )
 
 

@@ -20,7 +20,7 @@ from relightnerf.cameras import Cameras, save_cameras
 from relightnerf.cli import main
 from relightnerf.errors import InputError
 from relightnerf.files import file_digest, read_json, write_json
-from relightnerf.images import write_image
+from relightnerf.images import write_array, write_image
 from relightnerf.lights import LightSet, save_lights
 from relightnerf.scene import Scene
 
@@ -30,7 +30,7 @@ VIEWS, LIGHTS = ("a", "b"), ("left", "right")
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Scene:
-    """Two photos, relit and matched but for real, and an empty file in place of a field."""
+    """Two photos of a wall, relit but for real, and an empty file in place of a field."""
     scene = Scene(tmp_path / "scene", "box", "nowhere", (0.0, 0.0, 1.0), 32, 24)
     scene.save()
     poses = np.array([look_at(np.array([3.0, y, 1.0]), np.zeros(3), scene.world_up) for y in (0.0, 1.0)])
@@ -38,6 +38,8 @@ def scene(tmp_path: Path) -> Scene:
     noise = np.random.default_rng(0)
     for view in VIEWS:
         write_image(scene.image_path(view), noise.integers(0, 255, (24, 32, 3), np.uint8))
+        write_array(scene.depth_path(view), np.full((24, 32), 3.0))
+        write_array(scene.normal_path(view), np.tile([0.0, 0.0, 1.0], (24, 32, 1)))
         for light in LIGHTS:
             write_image(scene.relit("shading") / f"{view}__{light}.png", noise.integers(0, 255, (24, 32, 3), np.uint8))
     save_lights(scene.relit("shading") / "lights.json", LightSet("camera", LIGHTS, np.eye(3)[:2]))

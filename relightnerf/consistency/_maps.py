@@ -1,0 +1,146 @@
+"""A view in cells of a few pixels: its surface, and how much brighter each relit picture makes it."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from relightnerf.cameras import Camera
+from relightnerf.color import srgb_to_linear
+from relightnerf.geometry.views import View
+
+OFFSET = 0.004
+"""Added to linear values before they are divided, so that black has a ratio."""
+
+_MOST_CELLS = 160 * 120
+_LIMIT = 4.0
+_BEND = 0.03
+_STEEPEST, _STEEP = 0.1, 0.4
+_DARK_PHOTO, _DARK_RELIT = 0.01, 0.003
+_CLIPPED = 254
+_LINEAR = srgb_to_linear(np.arange(256, dtype=np.float32) / 255.0)
+
+
+def cell_size(width: int, height: int) -> int:
+    """Return the side in pixels of the cells of a picture, so that there are at most about 160 * 120 of them."""
+    return max(1, math.ceil(math.sqrt(width * height / _MOST_CELLS)))
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What one view sees of the scene, in cells.
+
+    Attributes:
+        camera: of the view; its pixels are the cells.
+        points: world; the camera's centre where nothing is known.
+        normals: unit, world; 0 where unknown.
+        trust: in [0, 1]: 0 where depth or normal is unknown or the mask excludes a pixel, small at edges of the depth
+            and where the surface is seen at a grazing angle.
+        photo: linear, in [0, 1].
+        density: cells per area of the surface, 1 / world units squared.
+    """
+
+    camera: Camera
+    points: Float[np.ndarray, "height width 3"]
+    normals: Float[np.ndarray, "height width 3"]
+    trust: Float[np.ndarray, "height width"]
+    photo: Float[np.ndarray, "height width 3"]
+    density: Float[np.ndarray, "height width"]
+
+    @classmethod
+    def of(cls, view: View, side: int) -> "Surface":
+        """Return the surface of a view in cells of ``side`` * ``side`` pixels."""
+        usable = view.known if view.mask is None else view.known & view.mask
+        known = area_mean(usable.astype(np.float32), side) == 1.0
+        inverse_depth = area_mean(np.divide(1.0, view.depth, out=np.zeros_like(view.depth), where=usable), side)
+        depth = np.divide(1.0, inverse_depth, out=np.zeros_like(inverse_depth), where=known)
+        height, width = depth.shape
+        camera = Camera(view.name, view.camera.camera_to_world, view.camera.intrinsics / side, width, height)
+        points = camera.points_world(depth)
+        normals = _unit(area_mean(view.normal_world, side))
+        facing = -np.sum(_unit(points - camera.position) * normals, axis=-1)
+        density = float(camera.intrinsics[0]) ** 2 * np.abs(facing) / np.maximum(depth, 1e-6) ** 2
+        steep = np.clip((facing - _STEEPEST) / (_STEEP - _STEEPEST), 0.0, 1.0)
+        trust = known * steep * np.exp(-((_bend(inverse_depth) / _BEND) ** 2))
+        photo = area_mean(srgb_to_linear(view.image), side)
+        return cls(camera, *(a.astype(np.float32) for a in (points, normals, trust, photo, density)))
+
+    def trusted(self, most: int | None = None) -> Int[np.ndarray, " cells"]:
+        """Return the flat indices of the cells with any trust, or about ``most`` of them, evenly spread."""
+        cells = np.flatnonzero(self.trust.ravel() > 0)
+        return cells if most is None else cells[:: max(1, len(cells) // most)]
+
+
+@dataclass(frozen=True)
+class RatioMaps:
+    """How relit pictures of one view differ from its photo, in cells.
+
+    Attributes:
+        log_ratio: natural logarithm of relit over photo, means in linear light, in [-4, 4].
+        confidence: in [0, 1]: small where the photo or the relit picture is near black or clipped.
+    """
+
+    log_ratio: Float[np.ndarray, "lights height width 3"]
+    confidence: Float[np.ndarray, "lights height width"]
+
+    @cached_property
+    def samples(self) -> tuple[Float[np.ndarray, "cells ratios"], Float[np.ndarray, "cells lights"]]:
+        """The log ratios times confidence, all lights and channels of a cell in a row, and the confidence."""
+        weighted = np.moveaxis(self.log_ratio * self.confidence[..., None], 0, 2)
+        columns = self.confidence.reshape(len(self.confidence), -1).T
+        return np.ascontiguousarray(weighted).reshape(len(columns), -1), np.ascontiguousarray(columns)
+
+    @classmethod
+    def of(
+        cls,
+        pictures: Iterable[UInt8[np.ndarray, "full_height full_width 3"]],
+        photo: UInt8[np.ndarray, "full_height full_width 3"],
+        side: int,
+    ) -> "RatioMaps":
+        """Return the maps of relit pictures, one a light, and the photo of their view, in cells of ``side`` pixels."""
+        source, usable = _linear_means(photo, side)
+        usable *= _bright(source, _DARK_PHOTO)
+        ratios, confidences = [], []
+        for picture in pictures:
+            relit, unclipped = _linear_means(picture, side)
+            ratios.append(np.log((relit + OFFSET) / (source + OFFSET)).clip(-_LIMIT, _LIMIT))
+            confidences.append(usable * unclipped * _bright(relit, _DARK_RELIT))
+        return cls(np.array(ratios, np.float32), np.array(confidences, np.float32))
+
+
+def area_mean(
+    values: Float[np.ndarray, "full_height full_width *channels"], side: int
+) -> Float[np.ndarray, "height width *channels"]:
+    """Return the means over cells; cells that reach beyond the picture repeat its last row and column."""
+    height, width = values.shape[:2]
+    pad = [(0, -height % side), (0, -width % side), *[(0, 0)] * (values.ndim - 2)]
+    padded = np.pad(values, pad, mode="edge")
+    # much faster than numpy's mean over two short axes
+    nothing = np.zeros((), np.float32)
+    rows = sum((padded[start::side] for start in range(side)), nothing)
+    return sum((rows[:, start::side] for start in range(side)), nothing) / np.float32(side * side)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def _bend(inverse_depth: np.ndarray) -> np.ndarray:
+    """How far each cell's inverse depth, which is linear on a plane, is from its neighbours' line; relative."""
+    near = np.pad(inverse_depth, 1, mode="edge")
+    across = np.abs(near[1:-1, 2:] + near[1:-1, :-2] - 2 * inverse_depth)
+    down = np.abs(near[2:, 1:-1] + near[:-2, 1:-1] - 2 * inverse_depth)
+    return np.maximum(across, down) / np.maximum(inverse_depth, 1e-12)
+
+
+def _linear_means(srgb: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean linear colour of each cell, and the part of it that is not clipped."""
+    return area_mean(np.take(_LINEAR, srgb), side), area_mean((srgb.max(axis=-1) < _CLIPPED).astype(np.float32), side)
+
+
+def _bright(linear: np.ndarray, dark: float) -> np.ndarray:
+    brightness = linear @ np.full(3, 1 / 3, np.float32)
+    return brightness / (brightness + dark)

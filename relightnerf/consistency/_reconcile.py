@@ -1,0 +1,128 @@
+"""What the views that see a surface agree on: a robust mean of their log ratios."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from scipy import sparse
+
+from relightnerf.consistency._maps import RatioMaps
+
+_LIGHT_SPREAD_DEG, _LIGHT_LIMIT_DEG = 6.0, 15.0
+_SCALES = (1.6, 0.8, 0.8)
+_ANCHOR = 0.02
+_MOST_CORRECTION = 1.5
+
+
+def light_angles_deg(
+    directions: Float[np.ndarray, "lights 3"], others: Float[np.ndarray, "other_lights 3"]
+) -> Float[np.ndarray, "lights other_lights"]:
+    """Return the angles in degrees between unit directions of two views in the world frame."""
+    chord = np.linalg.norm(directions[:, None] - others, axis=-1)
+    return np.degrees(2.0 * np.arcsin(np.clip(chord / 2.0, 0.0, 1.0)))
+
+
+def light_closeness(
+    directions: Float[np.ndarray, "lights 3"], others: Float[np.ndarray, "other_lights 3"]
+) -> Float[np.ndarray, "lights other_lights"]:
+    """Return how far a light of one view may stand in for one of another, in [0, 1].
+
+    It falls as a Gaussian of 6 degrees and is 0 beyond 15.
+
+    Args:
+        directions: unit vectors of one view's lights, world frame.
+        others: those of the other view.
+    """
+    angle = light_angles_deg(directions, others)
+    return np.where(angle < _LIGHT_LIMIT_DEG, np.exp(-0.5 * (angle / _LIGHT_SPREAD_DEG) ** 2), 0.0).astype(np.float32)
+
+
+def seen_by(
+    other: RatioMaps, weights: sparse.csr_matrix, closeness: Float[np.ndarray, "lights other_lights"]
+) -> tuple[Float[np.ndarray, "lights cells 3"], Float[np.ndarray, "lights cells"]]:
+    """Return the log ratios that another view has for cells of this one under this one's lights, and their weights.
+
+    Args:
+        other: maps of the other view.
+        weights: of its cells for this view's cells (``warp``).
+        closeness: of its lights to this view's (``light_closeness``).
+
+    Returns:
+        Log ratios, and weights in [0, 1]: 0 where the other view does not see the cell or has no such light.
+    """
+    lights, cells = closeness.shape[1], weights.shape[0]
+    ratios, confidence = other.samples
+    weight = closeness @ (weights @ confidence).T
+    by_light = np.ascontiguousarray(np.moveaxis((weights @ ratios).reshape(cells, lights, 3), 1, 0))
+    values = (closeness @ by_light.reshape(lights, -1)).reshape(-1, cells, 3)
+    return values / np.maximum(weight, 1e-6)[..., None], np.minimum(weight, 1.0)
+
+
+def correction(
+    own: Float[np.ndarray, "lights cells 3"],
+    others: Iterable[tuple[Float[np.ndarray, "lights cells 3"], Float[np.ndarray, "lights cells"]]],
+) -> Float[np.ndarray, "lights cells 3"]:
+    """Return what to add to a view's log ratios: the robust mean of its own and the others', minus its own.
+
+    The own value has weight 1, as much as any other at most, so the correction fades to 0 where others see less.
+
+    Args:
+        own: log ratios of the view.
+        others: for each neighbour what ``seen_by`` returns.
+    """
+    others = list(others)
+    result = np.zeros_like(own)
+    for light, ratio in enumerate(own):
+        seen = [(values[light] - ratio, weight[light]) for values, weight in others if weight[light].any()]
+        if seen:
+            differences, weights = zip((np.zeros_like(ratio), np.ones_like(ratio[:, 0])), *seen, strict=True)
+            result[light] = robust_mean(np.stack(differences), np.stack(weights))
+    return result.clip(-_MOST_CORRECTION, _MOST_CORRECTION)
+
+
+def robust_mean(
+    values: Float[np.ndarray, "values *shape 3"], weights: Float[np.ndarray, "values *shape"]
+) -> Float[np.ndarray, "*shape 3"]:
+    """Return the weighted mean over the first axis with the weights of Geman and McClure, first wide, then narrower.
+
+    Outliers are judged by all three channels together (iteratively reweighted least squares).
+    """
+    mean = _mean(values, weights)
+    for scale in _SCALES:
+        off = values - mean
+        square = np.einsum("...c,...c->...", off, off) / 3.0
+        mean = _mean(values, weights / (1.0 + square / scale**2) ** 2)
+    return mean
+
+
+def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    total = np.maximum(weights.sum(axis=0), 1e-12)[..., None]
+    return np.einsum("n...c,n...->...c", values, weights) / total
+
+
+def view_gains(
+    views: int,
+    pairs: Sequence[tuple[int, int]],
+    offsets: Float[np.ndarray, "pairs 3"],
+    weights: Float[np.ndarray, " pairs"],
+) -> Float[np.ndarray, "views 3"]:
+    """Return one log gain a view and channel that makes the views' overall brightness agree, least squares.
+
+    The gains are shared by all lights of a view, so that one light stays brighter than another; a weak pull to 0 keeps
+    small offsets from adding up along a chain of views.
+
+    Args:
+        views: how many there are.
+        pairs: of views (a, b) that see the same surface.
+        offsets: mean log ratio of b minus that of a on what both see.
+        weights: how much each offset counts.
+    """
+    normal, right = np.zeros((views, views)), np.zeros((views, 3))
+    for (a, b), offset, weight in zip(pairs, offsets, weights, strict=True):
+        normal[[a, b], [a, b]] += weight
+        normal[[a, b], [b, a]] -= weight
+        right[a] += weight * offset
+        right[b] -= weight * offset
+    diagonal = np.diag(normal).copy()
+    normal[np.diag_indices(views)] += _ANCHOR * diagonal + (diagonal == 0)
+    return np.linalg.solve(normal, right)

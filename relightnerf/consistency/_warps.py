@@ -1,0 +1,93 @@
+"""Where the surface of one view lies in another one, and which views share most of it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import sparse
+
+from relightnerf.cameras import Camera
+from relightnerf.consistency._maps import Surface
+
+_TOLERANCE = 0.03
+_LEAST_WEIGHT = 1e-4
+_LEAST_SHARED = 0.01
+_SAMPLED = 300
+_CANDIDATES = 3
+
+
+def warp(surface: Surface, other: Surface, cells: Int[np.ndarray, " cells"]) -> sparse.csr_matrix:
+    """Return the weights (cells, cells of ``other``) with which to sample maps of ``other`` at cells of ``surface``.
+
+    A row holds the four bilinear weights around the place where the cell's point projects, each times how far the two
+    views may be trusted to see one surface there, in [0, 1]: the distance of the other's point from the plane of this
+    one is less than 3 % of the depth, the normals agree, and the other view is about as detailed. What is occluded
+    there has no entry.
+
+    Args:
+        surface: of the view that is sampled for.
+        other: of the view that is sampled.
+        cells: flat indices of cells of ``surface`` that are known.
+    """
+    points, normals = (a.reshape(-1, 3)[cells] for a in (surface.points, surface.normals))
+    columns, rows, depth = _projected(points, other.camera)
+    height, width = other.trust.shape
+    inside = (depth > 0) & (columns >= 0) & (columns < width - 1) & (rows >= 0) & (rows < height - 1)
+    index = np.flatnonzero(inside)
+    points, normals, columns, rows, depth = (a[index] for a in (points, normals, columns, rows, depth))
+    left, top = columns.astype(int), rows.astype(int)
+    taps = (top * width + left)[:, None] + np.array([0, 1, width, width + 1])
+    right, bottom = columns - left, rows - top
+    bilinear = np.stack(
+        [(1 - right) * (1 - bottom), right * (1 - bottom), (1 - right) * bottom, right * bottom], axis=-1
+    )
+    there, their_normals = (a.reshape(-1, 3)[taps] for a in (other.points, other.normals))
+    off_plane = np.einsum("ntc,nc->nt", there - points[:, None], normals) / depth[:, None]
+    agreement = np.maximum(1.0 - (off_plane / _TOLERANCE) ** 2, 0.0) ** 2
+    alike = np.maximum(np.einsum("ntc,nc->nt", their_normals, normals), 0.0)
+    own_density = surface.density.ravel()[cells[index]]
+    detail = np.minimum(other.density.ravel()[taps] / np.maximum(own_density, 1e-12)[:, None], 1.0)
+    weights = bilinear * agreement * alike * detail * other.trust.ravel()[taps]
+    kept = weights > _LEAST_WEIGHT
+    entries = (np.broadcast_to(index[:, None], taps.shape)[kept], taps[kept])
+    return sparse.csr_matrix((weights[kept].astype(np.float32), entries), shape=(len(cells), height * width))
+
+
+def neighbours(
+    surfaces: Sequence[Surface], shared_light: Float[np.ndarray, "views views"], count: int
+) -> list[list[int]]:
+    """Return for each view the ``count`` other views that see most of its surface under its lights, best first.
+
+    Args:
+        surfaces: of all views.
+        shared_light: how far the views of each pair have lights in common, in [0, 1]; pairs with 0 are left out.
+        count: at most so many for a view.
+    """
+    result = []
+    for index, surface in enumerate(surfaces):
+        cells = surface.trusted(_SAMPLED)
+        rough = shared_light[index] * np.array([_in_sight(surface, other.camera, cells) for other in surfaces])
+        rough[index] = 0.0
+        candidates = [j for j in np.argsort(-rough, kind="stable")[: _CANDIDATES * count] if rough[j] > 0]
+        shared = [shared_light[index, j] * warp(surface, surfaces[j], cells).sum() / len(cells) for j in candidates]
+        best = np.argsort(-np.array(shared), kind="stable")[:count]
+        result.append([int(candidates[k]) for k in best if shared[k] > _LEAST_SHARED])
+    return result
+
+
+def _in_sight(surface: Surface, camera: Camera, cells: np.ndarray) -> float:
+    """Part of the cells that lie in a camera's picture and face it, whatever stands between."""
+    if not len(cells):
+        return 0.0
+    points, normals = (a.reshape(-1, 3)[cells] for a in (surface.points, surface.normals))
+    columns, rows, depth = _projected(points, camera)
+    inside = (depth > 0) & (columns >= 0) & (columns < camera.width - 1) & (rows >= 0) & (rows < camera.height - 1)
+    return float(np.mean(inside & (np.sum((camera.position - points) * normals, axis=-1) > 0)))
+
+
+def _projected(points: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Column and row, 0 at the centre of the first pixel, and depth of world points."""
+    x, y, z = ((points - camera.position) @ camera.camera_to_world[:3, :3]).T
+    fx, fy, cx, cy = camera.intrinsics
+    depth = np.where(z < 0, -z, np.inf)
+    return fx * x / depth + cx - 0.5, -fy * y / depth + cy - 0.5, np.where(z < 0, depth, 0.0)
