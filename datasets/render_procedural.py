@@ -21,24 +21,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 import tyro
 from scipy.ndimage import binary_erosion
 
 from relightnerf.cameras import Camera
+from relightnerf.color import linear_to_srgb, to_uint8
+from relightnerf.diffusion.conditions import normalized_depth
 from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
 from relightnerf.errors import InputError
-from relightnerf.images import parse_size
+from relightnerf.images import parse_size, write_image
 from relightnerf.lights import LightSet
 from relightnerf.progress import say, track
+from relightnerf.sheets import contact_sheet
 
 if TYPE_CHECKING:
     import open3d as o3d
+    from numpy.typing import NDArray
     from procedural_scenes import Arrangement
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 FOV_DEG = (28.0, 75.0)
 LEAST_KNOWN, LEAST_DISTANCE = 0.35, 0.12
 TRIES = 60
+SHEET_ROWS = 10
 LIGHT_SAMPLES, AMBIENT_SAMPLES = 8, 32
 
 
@@ -66,6 +72,8 @@ class Config:
     """The splits have nothing in common, at any seed."""
     workers: int = 1
     """Processes that work at the same time, each on one core."""
+    sheet: Path | None = None
+    """Also write a picture of the first scenes and their layers."""
     meshes: bool = False
     """Also write each scene's `mesh.ply`, in the camera's frame."""
 
@@ -195,6 +203,35 @@ def main(config: Config) -> None:
     pictures = len(tasks) * (config.lights + config.environments + 1)
     speed = f"{pictures / minutes:.0f} pictures a minute" if tasks else "nothing to do"
     say(f"{config.output / config.split}: {len(tasks)} scenes made in {minutes:.1f} min, {done} were there; {speed}")
+    if config.sheet:
+        write_image(
+            config.sheet, sheet([LightFolder.load(scene_folder(config, index)) for index in wanted[:SHEET_ROWS]])
+        )
+
+
+def sheet(scenes: list[LightFolder]) -> NDArray[np.uint8]:
+    """A row for each scene: two of its lights' discs, its ambient part, an environment, and its geometry."""
+    names = (
+        "a light",
+        "another light",
+        "ambient",
+        "environment",
+        "albedo",
+        "depth",
+        "normal",
+        "visibility",
+        "openness",
+    )
+    pictures = []
+    for scene in scenes:
+        environment = scene.layer(scene.layers[0])
+        layers = [scene.layer(name) for name in scene.lights.names[-2:]] + [4.0 * scene.layer("ambient")]
+        layers += [0.2 * environment / max(environment.mean(), 1e-6), scene.albedo()]
+        depth = normalized_depth(torch.from_numpy(scene.depth())).numpy()
+        greys = [depth, scene.normal() / 2 + 0.5, scene.visibility(len(scene) - 1), scene.openness()]
+        greys = [np.broadcast_to(grey[..., None], (*grey.shape, 3)) if grey.ndim == 2 else grey for grey in greys]
+        pictures += [to_uint8(picture) for picture in (*map(linear_to_srgb, layers), *greys)]
+    return contact_sheet(pictures, list(names) * len(scenes), len(names))
 
 
 if __name__ == "__main__":

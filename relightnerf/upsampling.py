@@ -5,7 +5,7 @@ neighbours, so a cell's result is one small matrix product, (pixels x neighbours
 that several maps share are computed once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,47 +61,58 @@ class _Axis:
 
 def upsampled_chunks(
     values: Float[Tensor, "batch channels low_height low_width"],
-    guide: Float[Tensor, "guides guide_channels height width"],
+    guides: Sequence[Float[Tensor, "_ _ height width"]],
     kernel: Kernel,
 ) -> Iterator[Float[Tensor, "batch channels rows width"]]:
     """Give the upsampled map from its top to its bottom, in pieces that bound the memory.
 
     Args:
         values: the small maps.
-        guide: what tells surfaces apart, each channel in units of its standard deviation: one for each map, or one
-            for all.
+        guides: channels that tell surfaces apart, in units of their standard deviations, each group of them one for
+            each map, or one for all, which costs its share of the work once.
         kernel: the weights.
     """
     cells = values.shape[-2:]
     rows, columns = (
-        _Axis.of(size, count, kernel.radius, values.device) for size, count in zip(guide.shape[-2:], cells, strict=True)
+        _Axis.of(size, count, kernel.radius, values.device)
+        for size, count in zip(guides[0].shape[-2:], cells, strict=True)
     )
-    low_guide = functional.interpolate(guide, cells, mode="area")
+    low_guides = [functional.interpolate(guide, cells, mode="area") for guide in guides]
     pad = [kernel.radius] * 4
-    values, low_guide = (functional.pad(low, pad, mode="replicate") for low in (values, low_guide))
+    values, *low_guides = (functional.pad(low, pad, mode="replicate") for low in (values, *low_guides))
     pixels_per_row = rows.pixels.shape[1] * columns.pixels.numel()
-    per_pixel = max((2 * kernel.radius + 1) ** 2 * len(guide), values.shape[0] * values.shape[1])
+    per_pixel = max((2 * kernel.radius + 1) ** 2 * max(map(len, guides)), values.shape[0] * values.shape[1])
     step = max(1, _CHUNK_VALUES // (pixels_per_row * per_pixel))
     for start in range(0, cells[0], step):
         end = min(start + step, cells[0])
-        part = rows.rows(start, end)
-        weights = _weights(guide, low_guide[:, :, start : end + 2 * kernel.radius], part, columns, kernel)
-        yield _weighted(values[:, :, start : end + 2 * kernel.radius], weights, part, columns, kernel)
+        part, low_rows = rows.rows(start, end), slice(start, end + 2 * kernel.radius)
+        squares = [
+            _squares(guide, low[:, :, low_rows], part, columns, kernel)
+            for guide, low in zip(guides, low_guides, strict=True)
+        ]
+        weights = _weights(sum(squares[1:], squares[0]), part, columns, kernel)
+        yield _weighted(values[:, :, low_rows], weights, part, columns, kernel)
 
 
-def _weights(
+def _squares(
     guide: Float[Tensor, "guides guide_channels height width"],
     low_guide: Float[Tensor, "guides guide_channels padded_height padded_width"],
     rows: _Axis,
     columns: _Axis,
     kernel: Kernel,
 ) -> Float[Tensor, "guides cells pixels neighbours"]:
-    """Return each neighbour's weight for each pixel of each cell; they add up to 1."""
+    """Return the squared distance, in the guide, from each pixel of each cell to the cell's neighbours."""
     here = guide[:, :, rows.pixels.flatten()][..., columns.pixels.flatten()]
     here = here.unflatten(3, columns.pixels.shape).unflatten(2, rows.pixels.shape)
     here = here.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(1, 2)
     there = _neighbours(low_guide, kernel)
-    squares = here.square().sum(-1, keepdim=True) + there.square().sum(-2, keepdim=True) - 2 * here @ there
+    return here.square().sum(-1, keepdim=True) + there.square().sum(-2, keepdim=True) - 2 * here @ there
+
+
+def _weights(
+    squares: Float[Tensor, "guides cells pixels neighbours"], rows: _Axis, columns: _Axis, kernel: Kernel
+) -> Float[Tensor, "guides cells pixels neighbours"]:
+    """Return each neighbour's weight for each pixel of each cell; they add up to 1."""
     factor = rows.pixels.shape[1] * columns.pixels.shape[1]
     sigma = max(kernel.sigma_cells * max(0.0, 1 - 1 / factor) ** 0.5, 1e-3)
     near, bilinear = (

@@ -11,7 +11,10 @@ normal   3        unit normal in the camera's frame, components in [-1, 1], 0 wh
 shading  1        cosine between normal and light in [0, 1], 0 where it is negative
 shadow   1        part of the light's disc that the surface sees, in [0, 1]
 openness 1        ambient visibility: the cosine-weighted part of the hemisphere that is open, in [0, 1]
-cue      1        logarithm of the scene painted white under the canonical light, see ``light_cue``, in [-1, 0]
+cue      1        logarithm of the scene painted white under the canonical light, see ``light_cue``, in [-2.8, 0.06]
+source   1        logarithm of the photo's own shading, guessed from the photo, see ``source_shading``; 0 if unknown
+capture  1        logarithm of the photo's own shading under the light that the whole capture was taken in, as far as
+                  that is known, see ``capture_cue``; 0 if unknown
 ======== ======== ===================================================================================
 """
 
@@ -19,21 +22,38 @@ import math
 from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from relightnerf.color import LUMINANCE
+from relightnerf.diffusion.srgb import linear_from_srgb
 from relightnerf.errors import InputError
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
 
-PARTS = {"rgb": 3, "depth": 1, "normal": 3, "shading": 1, "shadow": 1, "openness": 1, "cue": 1}
+PARTS = {
+    "rgb": 3,
+    "depth": 1,
+    "normal": 3,
+    "shading": 1,
+    "shadow": 1,
+    "openness": 1,
+    "cue": 1,
+    "source": 1,
+    "capture": 1,
+}
 """Channels of each part."""
 LIGHT_PARTS = frozenset({"shading", "shadow", "cue"})
 """Parts that differ from light to light."""
+DERIVED_PARTS = {"cue": ("shading", "shadow"), "source": ("normal", "openness")}
+"""Parts that are computed from others, without which they say nothing."""
 REFERENCE_PARTS = ("rgb", "depth")
 """What the reference method's ControlNet sees."""
 _GUIDE_SCALES = {"depth": 1.0, "normal": 0.3, "shading": 1.0, "shadow": 1.0}
 _NEAR, _FAR = 0.02, 0.98
-_DARKEST_CUE = 0.01
+_BOUNCED, _BOUNCED_CAPTURE, _BRIGHTEST_CAPTURE = 0.06, 0.1, 100.0
+_LEAST_NORMAL = 0.5
+_REWEIGHTINGS, _OUTLIER, _RIDGE = 5, 0.5, 0.01
+_LEAST_SOURCE, _MOST_SOURCE = 0.15, 4.0
 
 
 def condition_channels(parts: Sequence[str]) -> int:
@@ -61,18 +81,17 @@ def condition_image(
     return torch.cat([values[part] for part in parts], dim=-3)
 
 
-def guide_image(
-    values: Mapping[str, Float[Tensor, "batch _ height width"]],
-) -> Float[Tensor, "batch channels height width"] | None:
+def guide_images(
+    values: Mapping[str, Float[Tensor, "_ _ height width"]],
+) -> list[Float[Tensor, "_ _ height width"]]:
     """Return what a decoder may follow besides the photo (``ImageCodec.decode``), from whatever parts there are.
 
-    Normals count less: across a curved surface they change everywhere, and the ratio changes smoothly with them.
+    What is the same for all lights comes apart from what is not. Normals count less: across a curved surface they
+    change everywhere, and the ratio changes smoothly with them.
     """
-    channels = [scale * values[part] for part, scale in _GUIDE_SCALES.items() if part in values]
-    if not channels:
-        return None
-    batch = max(len(c) for c in channels)
-    return torch.cat([c.expand(batch, -1, -1, -1) for c in channels], dim=1)
+    scaled = [scale * values[part] for part, scale in _GUIDE_SCALES.items() if part in values]
+    counts = sorted({len(channels) for channels in scaled})
+    return [torch.cat([channels for channels in scaled if len(channels) == count], dim=1) for count in counts]
 
 
 def part_slice(parts: Sequence[str], part: str) -> slice:
@@ -88,8 +107,9 @@ def light_cue(
 ) -> Float[Tensor, "*batch height width"]:
     """Return how bright the scene, painted white, is under the canonical light without bounces, as a logarithm.
 
-    0 for a surface that faces the light and sees everything, -1 for 1 % of its radiance or less. The logarithm of what
-    relighting multiplies a photo by is nearly linear in it.
+    0.06 for a surface that faces the light and sees everything, -2.8 for one that gets nothing but what others throw
+    back, for which 6 % of the brightest is added. What relighting multiplies a photo by has a logarithm nearly linear
+    in it (0.06 is best in a regression over rendered scenes).
 
     Args:
         shading: cosine between normal and light, in [0, 1].
@@ -98,7 +118,54 @@ def light_cue(
     """
     brightest = IRRADIANCE / math.pi + AMBIENT_RADIANCE
     radiance = (IRRADIANCE / math.pi * shading * shadow + AMBIENT_RADIANCE * openness) / brightest
-    return radiance.clamp(min=_DARKEST_CUE).log() / -math.log(_DARKEST_CUE)
+    return (radiance + _BOUNCED).log()
+
+
+def capture_cue(
+    shading: Float[Tensor, "*batch 1 height width"], known: Bool[Tensor, "*batch 1 height width"]
+) -> Float[Tensor, "*batch 1 height width"]:
+    """Return the logarithm of a shading over its mean, plus 0.1 for what surroundings throw back: in [-2.3, 4.7].
+
+    Args:
+        shading: radiance of a white surface under the capture's own light, in any unit, 0 or more.
+        known: where there is geometry; elsewhere the result is 0.
+    """
+    counted = known.to(shading.dtype)
+    mean = (shading * counted).sum((-2, -1), keepdim=True) / counted.sum((-2, -1), keepdim=True).clamp(min=1.0)
+    relative = shading / mean.clamp(min=1e-6)
+    return (relative.clamp(max=_BRIGHTEST_CAPTURE) + _BOUNCED_CAPTURE).log() * counted
+
+
+def source_shading(
+    rgb: Float[Tensor, "*batch 3 height width"],
+    normal: Float[Tensor, "*batch 3 height width"],
+    openness: Float[Tensor, "*batch 1 height width"],
+) -> Float[Tensor, "*batch 1 height width"]:
+    """Return a guess of how the photo itself is lit: the logarithm of its shading over its mean luminance.
+
+    The shading is openness times a constant plus a gradient in the normal (irradiance from spherical harmonics up to
+    degree 1, Ramamoorthi and Hanrahan 2001), which explains the photo's luminance best if albedo is taken for noise:
+    iteratively reweighted least squares with Cauchy's weights.
+
+    Args:
+        rgb: sRGB in [0, 1].
+        normal: unit, 0 where unknown.
+        openness: ambient visibility.
+    """
+    known = (normal.square().sum(-3, keepdim=True) > _LEAST_NORMAL**2).to(rgb.dtype)
+    weights = torch.tensor(LUMINANCE, dtype=rgb.dtype, device=rgb.device)[:, None, None]
+    luminance = (linear_from_srgb(rgb) * weights).sum(-3, keepdim=True)
+    mean = (luminance * known).sum((-2, -1), keepdim=True) / known.sum((-2, -1), keepdim=True).clamp(min=1.0)
+    wanted = (luminance / mean.clamp(min=1e-3)).clamp(max=5.0).flatten(-2).transpose(-2, -1)
+    basis = (known * openness * torch.cat([torch.ones_like(openness), normal], dim=-3)).flatten(-2).transpose(-2, -1)
+    ridge = _RIDGE * known.sum((-3, -2, -1))[..., None].clamp(min=1.0) * torch.tensor([0.01, 1.0, 1.0, 1.0]).to(rgb)
+    weight = torch.ones_like(wanted)
+    for _ in range(_REWEIGHTINGS):
+        weighted = (basis * weight).transpose(-2, -1)
+        amounts = torch.linalg.solve(weighted @ basis + torch.diag_embed(ridge), weighted @ wanted)
+        weight = 1.0 / (1.0 + ((wanted - basis @ amounts) / _OUTLIER).square())
+    shading = (basis @ amounts).transpose(-2, -1).reshape(known.shape)
+    return shading.clamp(_LEAST_SOURCE, _MOST_SOURCE).log() * known
 
 
 def normalized_depth(depth: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:

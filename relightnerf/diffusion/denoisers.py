@@ -9,9 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from relightnerf.diffusion._arguments import with_parents_arguments
-from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels
+from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels, part_slice
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.lights import SH_COEFFICIENTS
+
+_CUE_WEIGHTS = {"cue": 0.82, "source": -0.09, "capture": -0.76}
+"""Of the ratio codec's latents on the cues: least absolute differences over 200 procedural training scenes."""
 
 
 class Denoiser(Protocol):
@@ -135,6 +138,20 @@ class LightUNet(UNet2DModel):
         super().__init__(*args, **kwargs)
         self.register_to_config(condition_parts=list(condition_parts), condition_factor=condition_factor)
         self.class_embedding = nn.Linear(SH_COEFFICIENTS, self.time_embedding.linear_2.out_features, bias=False)
+        self.shortcut = nn.Conv2d(kwargs["in_channels"], self.config.out_channels, 1)
+        self._initialize(condition_parts, condition_factor**2)
+
+    @torch.no_grad()
+    def _initialize(self, parts: Sequence[str], folded: int) -> None:
+        """Start from what a linear regression of log ratios on the cues finds, and from ignoring the noise."""
+        latent = self.config.out_channels
+        self.conv_in.weight[:, :latent] = 0.0
+        for zero in (self.conv_out, self.shortcut):
+            nn.init.zeros_(zero.weight)
+        for part in set(parts) & set(_CUE_WEIGHTS):
+            channels = part_slice(parts, part)
+            start, end = (latent + folded * at for at in (channels.start, channels.stop))
+            self.shortcut.weight[:, start:end] = _CUE_WEIGHTS[part] / folded
 
     @property
     def condition_parts(self) -> tuple[str, ...]:
@@ -157,7 +174,7 @@ class LightUNet(UNet2DModel):
         folded = nn.functional.pixel_unshuffle(condition, self.config.condition_factor)
         # convolutions of CPUs are several times faster with the channels next to each other
         inputs = torch.cat([noisy, folded], dim=1).contiguous(memory_format=torch.channels_last)
-        return super().forward(inputs, timesteps, class_labels=light, return_dict=False)[0]
+        return super().forward(inputs, timesteps, class_labels=light, return_dict=False)[0] + self.shortcut(inputs)
 
 
 @with_parents_arguments

@@ -13,7 +13,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from relightnerf.color import to_uint8
-from relightnerf.diffusion.conditions import PARTS, condition_channels, condition_image, light_cue, normalized_depth
+from relightnerf.diffusion.conditions import (
+    PARTS,
+    condition_channels,
+    condition_image,
+    light_cue,
+    normalized_depth,
+    source_shading,
+)
 from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
 from relightnerf.errors import InputError
 
@@ -117,8 +124,9 @@ class LightPairs(Dataset[dict[str, Tensor]]):
         if choice.flipped:
             light = light * np.array([-1.0, 1.0, 1.0], np.float32)
         source = self._picture(choice, choice.source)
-        values = self._geometry(choice, light)
-        values["rgb"] = source
+        values = {"rgb": source, **self._geometry(choice, light)}
+        if "source" in self.parts:
+            values["source"] = source_shading(values["rgb"], values["normal"], values["openness"])
         return {
             "source": source,
             "target": self._picture(choice, choice.target),
@@ -133,7 +141,7 @@ class LightPairs(Dataset[dict[str, Tensor]]):
         if "depth" in self.parts:
             stored = self._stored(choice.scene, "depth", lambda scene: scene.depth())
             values["depth"] = normalized_depth(torch.from_numpy(nearest_pixels(stored, choice, self.size)))[None]
-        if {"normal", "shading", "cue"} & set(self.parts):
+        if {"normal", "shading", "cue", "source"} & set(self.parts):
             stored = self._stored(choice.scene, "normal", lambda scene: scene.normal().astype(np.float16))
             normal = resized_normals(stored, choice, self.size)
             values["normal"] = torch.from_numpy(np.ascontiguousarray(np.moveaxis(normal, -1, 0)))
@@ -141,7 +149,7 @@ class LightPairs(Dataset[dict[str, Tensor]]):
         if {"shadow", "cue"} & set(self.parts):
             key = f"visibility {choice.target}"
             values["shadow"] = self._grey(choice, key, lambda scene: scene.visibility(choice.target))
-        if "openness" in self.parts or "cue" in self.parts:
+        if {"openness", "cue", "source"} & set(self.parts):
             values["openness"] = self._grey(choice, "openness", LightFolder.openness)
         if "cue" in self.parts:
             values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
@@ -186,7 +194,9 @@ def _check_usable(scene: LightFolder, parts: Sequence[str], same_light: float) -
     has_depth, has_normal = ((scene.folder / name).is_file() for name in ("depth.npy", "normal.npy"))
     lacking = [part for part in parts if part == "depth" and not has_depth]
     if not has_normal and not (has_depth and scene.fov_deg is not None):
-        lacking += [part for part in parts if part in ("normal", "shading", "cue")]
+        lacking += [part for part in parts if part in ("normal", "shading", "cue", "source")]
+    if "capture" in parts and scene.layers is None:
+        lacking.append("capture")
     if lacking:
         fix = f"add depth.npy, and normal.npy or fov_deg for normals, or choose from: {', '.join(PARTS)}"
         raise InputError(f"{scene.folder}: lacks what condition parts {lacking} need", fix)

@@ -1,5 +1,6 @@
 """A relighting model: denoiser, image codec and settings, in one folder."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ class RelightingModel:
         photo: Float[Tensor, "photos 3 height width"],
         condition: Float[Tensor, "lights channels tall wide"],
         directions_camera: Float[Tensor, "lights 3"],
-        guide: Float[Tensor, "_ guides height width"] | None = None,
+        guides: Sequence[Float[Tensor, "_ _ height width"]] = (),
         sampler: SamplerName | None = None,
         steps: int | None = None,
         seed: int = 0,
@@ -149,7 +150,8 @@ class RelightingModel:
             photo: sRGB in [0, 1], any size, on the model's device; one, or as many as lights.
             condition: the condition image of each light (``conditions.condition_image``) at the working size.
             directions_camera: unit vectors towards the lights in the camera's frame.
-            guide: what the ratio codec may follow besides the photo, at the photo's size; one, or as many as lights.
+            guides: what the ratio codec may follow besides the photo, at the photo's size; each one, or as many as
+                lights.
             sampler: instead of the model's own.
             steps: instead of the model's own.
             seed: of the noise.
@@ -168,7 +170,7 @@ class RelightingModel:
             seed,
             eta,
         )
-        image = self.codec.decode(latent, photo, guide).float()
+        image = self.codec.decode(latent, photo, guides).float()
         if image.shape[-2:] != photo.shape[-2:]:
             image = resized(image, (photo.shape[-2], photo.shape[-1]))
         return image.clamp(0.0, 1.0)

@@ -9,7 +9,7 @@ def linear_from_srgb(srgb: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return where(srgb <= 0.04045, srgb / 12.92, ((srgb.clamp(min=0.04045) + 0.055) / 1.055) ** 2.4)
 
 
-def srgb_from_linear(linear: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Encode linear values as sRGB; values outside [0, 1] are clipped first."""
-    linear = linear.clamp(0.0, 1.0)
+def srgb_from_linear(linear: Float[Tensor, "*shape"], clip: bool = True) -> Float[Tensor, "*shape"]:
+    """Encode linear values as sRGB; values below 0 and, if ``clip``, above 1 are clipped first."""
+    linear = linear.clamp(0.0, 1.0) if clip else linear.clamp(min=0.0)
     return where(linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=0.0031308) ** (1 / 2.4) - 0.055)

@@ -11,15 +11,27 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from relightnerf.color import LUMINANCE
 from relightnerf.devices import peak_memory_gib
-from relightnerf.diffusion.conditions import LIGHT_PARTS, condition_image, guide_image, normalized_depth
+from relightnerf.diffusion.conditions import (
+    LIGHT_PARTS,
+    capture_cue,
+    condition_image,
+    guide_images,
+    light_cue,
+    normalized_depth,
+    part_slice,
+    source_shading,
+)
 from relightnerf.diffusion.model import RelightingModel, model_files, resized
 from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 from relightnerf.relighters._base import relighter_name
+from relightnerf.relighters._capture_light import CaptureLight, estimate_capture_light, shading_terms
 
+_CAPTURE_SHADING = "shading of the capture"
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
 
 
@@ -41,6 +53,8 @@ class DiffusionRelighter:
         self.inputs: Sequence[Path] = model_files(model)
         self._source, self._device, self._options = model, device, options
         self._model: RelightingModel | None = None
+        self._light: CaptureLight | None = None
+        self._last: tuple[View, RayScene, ViewCues] | None = None
         self._pictures, self._seconds = 0, 0.0
 
     @property
@@ -60,11 +74,13 @@ class DiffusionRelighter:
         return f"{speed:.3g} pictures/s, at most {peak:.2f} GiB on {self._device}"
 
     def fit(self, views: Sequence[View], rays: RayScene) -> None:
-        """Read the weights."""
+        """Read the weights, and estimate the capture's light if the model wants to know it."""
         model = RelightingModel.load(self._source, self._options.base, _dtype(self._options.precision, self._device))
         if self._options.tiling:
             model.codec.enable_tiling()
         self._model = model.to(self._device)
+        if "capture" in model.denoiser.condition_parts:
+            self._light = estimate_capture_light(views, rays)
         if self._options.compile:
             model.denoiser.compile()
 
@@ -75,20 +91,33 @@ class DiffusionRelighter:
         assert self._model is not None, "fit comes first"
         started = time.monotonic()
         parts = self._model.denoiser.condition_parts
-        cues = ViewCues(view, rays) if LIGHT_PARTS & set(parts) else None
+        cues = self._cues(view, rays) if (LIGHT_PARTS | {"openness", "source", "capture"}) & set(parts) else None
         size = self._model.working_size(view.camera.height, view.camera.width, self._options.size)
-        shared = _shared_values(view)
+        shared = _shared_values(view, cues)
+        if cues and self._light:
+            shared[_CAPTURE_SHADING] = _tensor(self._capture_shading(view, cues)[None, None])
         batch = self._options.lights_per_batch or max(1, _PIXELS_PER_BATCH[self._device] // (size[0] * size[1]))
         chunks = [directions_world[i : i + batch] for i in range(0, len(directions_world), batch)]
         pictures = []
         for chunk in chunks:
-            values = {**shared, **(_light_values(cues, chunk) if cues else {})}
+            values = {**shared, **(_light_values(cues, chunk, shared["openness"]) if cues else {})}
             directions_camera = chunk @ view.camera.camera_to_world[:3, :3]
             pictures.append(self._relit(self._model, values, size, directions_camera))
         relit = np.concatenate(pictures)
         self._pictures += len(relit)
         self._seconds += time.monotonic() - started
         return relit
+
+    def _capture_shading(self, view: View, cues: ViewCues) -> Float[np.ndarray, "height width"]:
+        assert self._light is not None
+        disc = cues.direct(self._light.direction_world[None])[0]
+        return shading_terms(disc, view.normal_world, cues.ambient) @ self._light.amounts @ LUMINANCE
+
+    def _cues(self, view: View, rays: RayScene) -> ViewCues:
+        """Return the view's cues; those of the last view are kept, as its lights may come in parts."""
+        if self._last is None or self._last[0] is not view or self._last[1] is not rays:
+            self._last = view, rays, ViewCues(view, rays)
+        return self._last[2]
 
     def _relit(
         self,
@@ -100,34 +129,41 @@ class DiffusionRelighter:
         values = {name: value.to(self._device) for name, value in values.items()}
         lights = len(directions_camera)
         parts = model.denoiser.condition_parts
-        small = {part: resized(values[part], size).expand(lights, -1, -1, -1) for part in parts}
+        small = {part: resized(value, size) for part, value in values.items()}
+        if "source" in parts:
+            small["source"] = source_shading(small["rgb"], small["normal"], small["openness"])
+        if "capture" in parts:
+            small["capture"] = capture_cue(small.pop(_CAPTURE_SHADING), small["normal"].abs().sum(1, keepdim=True) > 0)
+        small = {part: small[part].expand(lights, -1, -1, -1) for part in parts}
         condition = condition_image(parts, small)
-        guide = guide_image(values)
+        for part in set(parts) & set(self._options.without):
+            condition[:, part_slice(parts, part)] = 0.0
+        guides = guide_images({part: value for part, value in values.items() if part not in self._options.without})
         directions = torch.as_tensor(directions_camera, device=self._device)
         options = self._options
         image = model.relight(
-            values["rgb"], condition, directions, guide, options.sampler, options.steps, options.seed, options.eta
+            values["rgb"], condition, directions, guides, options.sampler, options.steps, options.seed, options.eta
         )
         return image.movedim(1, -1).cpu().numpy()
 
 
-def _shared_values(view: View) -> dict[str, Float[Tensor, "1 _ height width"]]:
+def _shared_values(view: View, cues: ViewCues | None) -> dict[str, Float[Tensor, "1 _ height width"]]:
     """Return the values of the parts of a condition image that do not depend on the light, at the photo's size."""
-    return {
+    values = {
         "rgb": _tensor(np.moveaxis(view.image, -1, 0)[None]),
         "depth": normalized_depth(torch.from_numpy(view.depth))[None, None],
         "normal": _tensor(np.moveaxis(view.normal_camera, -1, 0)[None]),
     }
+    return {**values, "openness": _tensor(cues.ambient[None, None])} if cues else values
 
 
 def _light_values(
-    cues: ViewCues, directions_world: Float[np.ndarray, "lights 3"]
+    cues: ViewCues, directions_world: Float[np.ndarray, "lights 3"], openness: Float[Tensor, "1 1 height width"]
 ) -> dict[str, Float[Tensor, "lights 1 height width"]]:
     """Return the values of the parts that differ from light to light."""
-    return {
-        "shading": _tensor(cues.facing(directions_world)[:, None]),
-        "shadow": _tensor(cues.visibility(directions_world)[:, None]),
-    }
+    shading = _tensor(cues.facing(directions_world)[:, None])
+    shadow = _tensor(cues.visibility(directions_world)[:, None])
+    return {"shading": shading, "shadow": shadow, "cue": light_cue(shading, shadow, openness)}
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -51,7 +51,7 @@ def test_latents_and_pictures_have_the_promised_shapes(codec: ImageCodec) -> Non
     latent = codec.encode(target, source)
     assert latent.shape == (2, codec.channels, 32 // codec.factor, 48 // codec.factor)
     photo = torch.rand(1, 3, 70, 101)
-    decoded = codec.decode(latent, photo, torch.rand(1, 2, 70, 101))
+    decoded = codec.decode(latent, photo, [torch.rand(1, 2, 70, 101)])
     assert decoded.shape == ((2, 3, 70, 101) if codec.kind == "ratio" else (2, 3, 32, 48))
     assert decoded.min() >= 0 and decoded.max() <= 1
 
@@ -69,15 +69,15 @@ def test_a_saved_codec_gives_the_same_latents_and_pictures(codec: ImageCodec, tm
 def test_many_lights_at_once_are_each_light_alone(codec: ImageCodec) -> None:
     photo = torch.rand(1, 3, 64, 48)
     latents, guides = 0.5 * torch.randn(3, codec.channels, 8, 6), torch.rand(3, 2, 64, 48)
-    for guide in (None, guides[:1], guides):
-        together = codec.decode(latents, photo, guide)
-        own = [None] * 3 if guide is None else guide.expand(3, -1, -1, -1).split(1)
-        alone = [codec.decode(latent, photo, g) for latent, g in zip(latents.split(1), own, strict=True)]
+    for groups in ([], [guides[:1]], [guides], [guides[:1], guides]):
+        together = codec.decode(latents, photo, groups)
+        own = [[group.expand(3, -1, -1, -1)[i : i + 1] for group in groups] for i in range(3)]
+        alone = [codec.decode(latents[i : i + 1], photo, own[i]) for i in range(3)]
         torch.testing.assert_close(together, torch.cat(alone), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(codec.decode(latents, photo.expand(3, -1, -1, -1), guide), together)
+        torch.testing.assert_close(codec.decode(latents, photo.expand(3, -1, -1, -1), groups), together)
     whole = codec.encode(photo, photo)
     codec.enable_tiling()
-    torch.testing.assert_close(codec.decode(latents, photo, guides), together, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(codec.decode(latents, photo, groups), together, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(codec.encode(photo, photo), whole, rtol=1e-4, atol=1e-5)
 
 

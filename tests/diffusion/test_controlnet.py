@@ -5,7 +5,7 @@ import torch
 from tiny_models import TOKENS, WIDTH, tiny_unet
 from torch import Tensor, nn
 
-from relightnerf.diffusion.conditions import PARTS, condition_image, guide_image, normalized_depth, part_slice
+from relightnerf.diffusion.conditions import PARTS, condition_image, guide_images, normalized_depth, part_slice
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
 from relightnerf.errors import InputError
@@ -131,6 +131,6 @@ def test_depth_is_the_same_in_any_unit_and_far_where_unknown() -> None:
 
 def test_the_guide_takes_what_there_is_for_one_light_or_many() -> None:
     depth, shading = torch.rand(1, 1, 4, 4), torch.rand(3, 1, 4, 4)
-    assert guide_image({"rgb": torch.rand(1, 3, 4, 4)}) is None
-    guide = guide_image({"shading": shading, "rgb": torch.rand(1, 3, 4, 4), "depth": depth})
-    assert torch.equal(guide, torch.cat([depth.expand(3, -1, -1, -1), shading], 1))
+    assert guide_images({"rgb": torch.rand(1, 3, 4, 4)}) == []
+    guides = guide_images({"shading": shading, "rgb": torch.rand(1, 3, 4, 4), "depth": depth})
+    assert len(guides) == 2 and torch.equal(guides[0], depth) and torch.equal(guides[1], shading)

@@ -12,7 +12,7 @@ from relightnerf.diffusion.light_mixtures import LightMixtures, Surface, degrade
 from relightnerf.errors import InputError
 from relightnerf.lights import LightSet
 
-PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue")
+PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture")
 WIDTH, HEIGHT, LIGHTS = 48, 32, 3
 
 
@@ -77,7 +77,7 @@ def test_samples_depend_on_their_number_alone(layered: Path) -> None:
         first[number + 1]
         a, b = first[number], again[number]
         assert all(torch.equal(value, b[name]) for name, value in a.items())
-        assert a["condition"].shape == (11, 32, 32) and a["target"].shape == a["source"].shape == (3, 32, 32)
+        assert a["condition"].shape == (13, 32, 32) and a["target"].shape == a["source"].shape == (3, 32, 32)
         assert 0 <= a["source"].min() and a["source"].max() <= 1
     assert not torch.equal(first[0]["source"], first[1]["source"])
 
@@ -101,11 +101,11 @@ def test_degraded_geometry_stays_geometry() -> None:
     full = known.astype(np.float32)
     moved = 0
     for _ in range(40):
-        bent = degraded(Surface(2.0 * full, normal, full, full), rng)
+        bent = degraded(Surface(2.0 * full, normal, full, full, full), rng)
         known_now = bent.depth > 0
         lengths = np.linalg.norm(bent.normal, axis=-1)
         assert np.all((np.abs(lengths - 1) < 1e-5) | (lengths == 0)) and not lengths[~known_now].any()
-        for grey in (bent.visibility, bent.openness):
+        for grey in (bent.visibility, bent.openness, bent.source_visibility):
             assert 0 <= grey.min() and grey.max() <= 1 and not grey[~known_now].any()
         assert np.abs(bent.depth[known_now] / 2.0 - 1).max() < 0.25
         moved += bool(np.any(bent.depth != 2.0 * full))
@@ -114,15 +114,15 @@ def test_degraded_geometry_stays_geometry() -> None:
 
 def test_the_cue_is_the_logarithm_of_the_white_scene() -> None:
     one, none = torch.ones(1, 1), torch.zeros(1, 1)
-    assert light_cue(one, one, one).item() == pytest.approx(0.0, abs=1e-6)
-    assert light_cue(one, none, none).item() == pytest.approx(-1.0)
+    assert light_cue(one, one, one).item() == pytest.approx(np.log(1.06), abs=1e-6)
+    assert light_cue(one, none, none).item() == pytest.approx(np.log(0.06))
     ambient = light_cue(none, one, one).item()
-    assert ambient == pytest.approx(np.log(0.15 / (2.2 / np.pi + 0.15)) / np.log(100.0), abs=1e-6)
+    assert ambient == pytest.approx(np.log(0.15 / (2.2 / np.pi + 0.15) + 0.06), abs=1e-6)
 
 
 def test_scenes_without_layers_are_refused(light_sets: Path) -> None:
     with pytest.raises(InputError, match="not kept by themselves"):
-        LightMixtures(light_sets, PARTS, (32, 32))
+        LightMixtures(light_sets, ("rgb", "depth"), (32, 32))
     with pytest.raises(InputError, match="not kept by themselves"):
         mixed_scene(LightFolder.load(light_sets / "scene0"), np.random.default_rng(0))
     assert linear_to_srgb(np.array(1.0)) == pytest.approx(1.0)

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from relightnerf import upsampling
 from relightnerf.diffusion.codecs import RatioCodec, RatioSettings
-from relightnerf.diffusion.codecs._light import linear_from_srgb, srgb_from_linear
+from relightnerf.diffusion.srgb import linear_from_srgb, srgb_from_linear
 
 
 def lit_pictures(lights: int, height: int = 96, width: int = 144) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,7 +65,7 @@ def test_a_small_ratio_keeps_texture_and_edges() -> None:
     latents = codec.encode(targets, photo.expand_as(targets))
     soft = decibels(bilinear(codec, latents, photo), targets)
     by_photo = decibels(codec.decode(latents, photo), targets)
-    by_depth = decibels(codec.decode(latents, photo, depth), targets)
+    by_depth = decibels(codec.decode(latents, photo, [depth]), targets)
     assert soft > decibels(photo.expand_as(targets), targets) + 3
     assert by_photo > soft + 4
     assert by_depth > max(by_photo, soft + 10)
@@ -76,14 +76,14 @@ def test_where_no_neighbour_is_alike_the_ratio_is_bilinear() -> None:
     codec = RatioCodec()
     photo, latent = torch.rand(1, 3, 61, 101), 0.5 * torch.randn(1, 3, 8, 12)
     checks = (torch.arange(61)[:, None] + torch.arange(101)).remainder(2)[None, None]
-    decoded = codec.decode(latent, photo, 1000.0 * checks)
+    decoded = codec.decode(latent, photo, [1000.0 * checks])
     torch.testing.assert_close(decoded, bilinear(codec, latent, photo), rtol=0, atol=1e-5)
 
 
 def test_an_upsampled_pixel_is_the_weighted_mean_of_its_neighbours() -> None:
     values, guide = torch.rand(1, 1, 5, 7), 3 * torch.rand(1, 2, 20, 28)
     kernel = upsampling.Kernel(radius=1, sigma_cells=0.7, fallback=0.0)
-    result = torch.cat(list(upsampling.upsampled_chunks(values, guide, kernel)), dim=2)
+    result = torch.cat(list(upsampling.upsampled_chunks(values, [guide], kernel)), dim=2)
     low_guide = functional.avg_pool2d(guide, 4)
     # pixel (9, 18) lies in cell (2, 4), at (1.875, 4.125) cells from the first cell's centre
     total = weights = torch.tensor(0.0)

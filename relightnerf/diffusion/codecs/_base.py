@@ -1,5 +1,6 @@
 """What every image codec offers, and how codecs are saved."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -47,7 +48,7 @@ class ImageCodec(Protocol):
         self,
         latent: Float[Tensor, "batch channels low_height low_width"],
         photo: Float[Tensor, "photos 3 height width"],
-        guide: Float[Tensor, "guides guide_channels height width"] | None = None,
+        guides: Sequence[Float[Tensor, "_ _ height width"]] = (),
     ) -> Float[Tensor, "batch 3 out_height out_width"]:
         """Return pictures, sRGB in [0, 1].
 
@@ -58,8 +59,9 @@ class ImageCodec(Protocol):
             latent: what ``encode`` returns, or the diffusion model.
             photo: sRGB in [0, 1], in any size, of the same field of view: one for each latent, or one for all (which
                 costs its share of the work once).
-            guide: more channels that tell surfaces apart, such as normalised depth or light cues, in about [0, 1] and
-                in the photo's size: one for each latent, or one for all. Codecs that have no use for it ignore it.
+            guides: more channels that tell surfaces apart, such as normalised depth or light cues, in about [0, 1] and
+                in the photo's size; each group of them one for each latent, or one for all. Codecs that have no use
+                for them ignore them.
         """
 
     def enable_tiling(self) -> None:

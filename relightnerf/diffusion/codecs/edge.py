@@ -156,14 +156,14 @@ class EdgeCodec(nn.Module):
         self,
         latent: Float[Tensor, "batch channels low_height low_width"],
         photo: Float[Tensor, "photos 3 height width"],
-        guide: Float[Tensor, "guides guide_channels height width"] | None = None,
+        guides: Sequence[Float[Tensor, "_ _ height width"]] = (),
     ) -> Float[Tensor, "batch 3 out_height out_width"]:
         """Return pictures, sRGB in [0, 1], ``factor`` times as large as the latents.
 
         Args:
             latent: what ``encode`` returns, or the diffusion model.
             photo: sRGB in [0, 1], in any size, of the same field of view: one for each latent, or one for all.
-            guide: not used.
+            guides: not used.
         """
         return self.decode_unclipped(latent, photo).clamp(0.0, 1.0)
 

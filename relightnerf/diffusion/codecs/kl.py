@@ -1,5 +1,6 @@
 """The codec of Stable Diffusion: diffusers' ``AutoencoderKL`` as it is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,14 +61,14 @@ class KlCodec(nn.Module):
         self,
         latent: Float[Tensor, "batch channels low_height low_width"],
         photo: Float[Tensor, "photos 3 height width"],
-        guide: Float[Tensor, "guides guide_channels height width"] | None = None,
+        guides: Sequence[Float[Tensor, "_ _ height width"]] = (),
     ) -> Float[Tensor, "batch 3 out_height out_width"]:
         """Return pictures, sRGB in [0, 1], ``factor`` times as large as the latents.
 
         Args:
             latent: what ``encode`` returns, or the diffusion model.
             photo: not used.
-            guide: not used.
+            guides: not used.
         """
         unscaled = latent / self.vae.config.scaling_factor + (self.vae.config.shift_factor or 0.0)
         decoded = self.vae.decode(unscaled.to(self.vae.dtype)).sample.float()

@@ -1,6 +1,6 @@
 """The ratio codec: latents say how much brighter each place of the photo becomes, not what it looks like."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from relightnerf.diffusion.codecs._base import CODEC_FILE, check_factor, read_settings
-from relightnerf.diffusion.codecs._light import linear_from_srgb, srgb_from_linear
+from relightnerf.diffusion.srgb import linear_from_srgb, srgb_from_linear
 from relightnerf.errors import InputError
 from relightnerf.files import write_json
 from relightnerf.upsampling import Kernel, upsampled_chunks
@@ -73,50 +73,58 @@ class RatioCodec(nn.Module):
             InputError: a side is no multiple of ``factor``.
         """
         check_factor(target, self.factor)
-        over, under = (
-            functional.avg_pool2d(linear_from_srgb(picture.float()), self.factor) + self.settings.offset
-            for picture in (target, source)
-        )
+        over, under = (self._small_linear(picture) + self.settings.offset for picture in (target, source))
         return (over / under).log().clamp(-self.settings.limit, self.settings.limit) / self.settings.scale
+
+    def small(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 low_height low_width"]:
+        """Return a picture (sRGB in [0, 1]) averaged in linear light to the latent's size, sRGB."""
+        return srgb_from_linear(self._small_linear(picture))
+
+    def small_picture(
+        self, latent: Float[Tensor, "batch 3 low_height low_width"], source: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 low_height low_width"]:
+        """Return what a latent makes of the photo at the latent's size, sRGB from 0 on, brighter than 1 where it is.
+
+        Args:
+            latent: what ``encode`` returns, or the diffusion model.
+            source: the photo, sRGB in [0, 1].
+        """
+        settings = self.settings
+        log_ratio = (latent * settings.scale).clamp(-settings.limit, settings.limit)
+        linear = (self._small_linear(source) + settings.offset) * log_ratio.exp() - settings.offset
+        return srgb_from_linear(linear, clip=False)
+
+    def _small_linear(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 _ _"]:
+        return functional.avg_pool2d(linear_from_srgb(picture.float()), self.factor)
 
     def decode(
         self,
         latent: Float[Tensor, "batch 3 low_height low_width"],
         photo: Float[Tensor, "photos 3 height width"],
-        guide: Float[Tensor, "guides guide_channels height width"] | None = None,
+        guides: Sequence[Float[Tensor, "_ _ height width"]] = (),
     ) -> Float[Tensor, "batch 3 height width"]:
         """Return the photo, brightened and tinted as the latent says, sRGB in [0, 1], in the photo's size.
 
         Args:
             latent: what ``encode`` returns, or the diffusion model.
             photo: sRGB in [0, 1], in any size, of the same field of view: one for each latent, or one for all.
-            guide: channels whose edges the ratio's edges follow, such as normalised depth and light cues, in about
-                [0, 1] and in the photo's size: one for each latent, or one for all.
+            guides: channels whose edges the ratio's edges follow, such as normalised depth and light cues, in about
+                [0, 1] and in the photo's size; each group of them one for each latent, or one for all.
         """
         photo = photo.float()
-        return torch.cat(list(self._relit_rows(latent.float(), photo, self._guide(photo, guide))), dim=2)
-
-    def _guide(
-        self,
-        photo: Float[Tensor, "photos 3 height width"],
-        guide: Float[Tensor, "guides guide_channels height width"] | None,
-    ) -> Float[Tensor, "most all_channels height width"]:
-        channels = [photo / self.settings.sigma_photo]
-        if guide is not None:
-            channels.append(guide.float() / self.settings.sigma_guide)
-        batch = max(len(c) for c in channels)
-        return torch.cat([c.expand(batch, -1, -1, -1) for c in channels], dim=1)
+        scaled = [photo / self.settings.sigma_photo, *(guide.float() / self.settings.sigma_guide for guide in guides)]
+        return torch.cat(list(self._relit_rows(latent.float(), photo, scaled)), dim=2)
 
     def _relit_rows(
         self,
         latent: Float[Tensor, "batch 3 low_height low_width"],
         photo: Float[Tensor, "photos 3 height width"],
-        guide: Float[Tensor, "guides guide_channels height width"],
+        guides: Sequence[Float[Tensor, "_ _ height width"]],
     ) -> Iterator[Float[Tensor, "batch 3 rows width"]]:
         settings = self.settings
         log_ratio = (latent * settings.scale).clamp(-settings.limit, settings.limit)
         top = 0
-        for rows in upsampled_chunks(log_ratio, guide, Kernel(settings.radius, settings.sigma_cells)):
+        for rows in upsampled_chunks(log_ratio, guides, Kernel(settings.radius, settings.sigma_cells)):
             linear = linear_from_srgb(photo[:, :, top : top + rows.shape[2]])
             # (ratio - 1) keeps a photo exactly where the ratio is 1
             yield srgb_from_linear(linear + (linear + settings.offset) * rows.expm1())

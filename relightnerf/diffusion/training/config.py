@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-PartName = Literal["rgb", "depth", "normal", "shading", "shadow", "openness", "cue"]
+PartName = Literal["rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture"]
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,9 @@ class ControlNetRun(TrainingRun):
     """How often a network trained from scratch sees nothing but photo and light."""
     depth_only: float = 0.0
     """How often it sees nothing but photo, depth and light."""
-    bright_focus: bool = False
-    """Weigh errors of the ratio codec's latents by the target's brightness, so that they count as they show in sRGB."""
+    loss: Literal["latent", "picture"] = "latent"
+    """latent: mean squared error of what the network predicts; picture: mean absolute difference in sRGB, for the ratio
+    codec and networks that predict the sample."""
     start_from: Path | None = None
     """A model whose weights the training starts from, as made by an earlier run with the same network."""
     min_snr: float = 0.0

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from relightnerf.color import to_uint8
-from relightnerf.diffusion.conditions import guide_image, part_slice
+from relightnerf.diffusion.codecs import RatioCodec
+from relightnerf.diffusion.conditions import DERIVED_PARTS, guide_images, part_slice
 from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
 from relightnerf.diffusion.light_mixtures import LightMixtures
 from relightnerf.diffusion.light_pairs import LightPairs
@@ -23,6 +24,7 @@ from relightnerf.diffusion.schedules import NoiseSchedule
 from relightnerf.diffusion.training.config import ControlNetRun
 from relightnerf.diffusion.training.networks import new_model
 from relightnerf.diffusion.training.trainer import Batch, Validation, check_size, pair_scores, train
+from relightnerf.errors import InputError
 from relightnerf.evaluation.metrics import mean_scores
 from relightnerf.lights import spherical_harmonics
 from relightnerf.sheets import contact_sheet
@@ -30,7 +32,7 @@ from relightnerf.sheets import contact_sheet
 _TRAIN_STEPS = 1000
 _SHOWN = 8
 _VALIDATION_BATCH = 8
-_TYPICAL_SHOWN, _LEAST_SHOWN = 0.2, 0.01
+_EXPOSURE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class ControlNetObjective:
         Raises:
             InputError: there is no usable data.
         """
+        if run.loss == "picture" and (run.codec != "ratio" or run.prediction != "sample"):
+            raise InputError("--loss picture: needs the ratio codec and sample prediction", "give --loss latent")
         check_size(run.size, model.codec.factor * model.denoiser.granularity)
         self._run, self.model = run, model
         self.module: nn.Module = model.denoiser
@@ -80,7 +84,7 @@ class ControlNetObjective:
         self._process.alphas_cumprod = self._process.alphas_cumprod.to(device)
 
     def loss(self, module: nn.Module, batch: Batch, generators: Sequence[torch.Generator]) -> Float[Tensor, ""]:
-        """Return the mean squared error of the prediction, weighted by the mask and, if asked for, by min-SNR."""
+        """Return the mean error of the prediction, weighted by the mask and, if asked for, by min-SNR."""
         with torch.no_grad():
             latent = self.model.codec.encode(batch["target"], batch["source"]).float()
         noise = torch.stack([torch.randn(latent.shape[1:], generator=g) for g in generators]).to(latent.device)
@@ -88,12 +92,35 @@ class ControlNetObjective:
         condition = self._thinned(batch["condition"], generators)
         noisy = self._process.add_noise(latent, noise, timesteps)
         prediction = module(noisy, timesteps, spherical_harmonics(batch["light"]), condition).float()
-        error = (prediction - _wanted(self._process, self._schedule, latent, noise, timesteps)).square()
-        if self._run.bright_focus:
-            error = error * shown_squared(batch["target"], latent)
+        if self._run.loss == "picture":
+            error = self._picture_error(prediction, latent, batch)
+        else:
+            error = (prediction - _wanted(self._process, self._schedule, latent, noise, timesteps)).square()
         mask = nn.functional.interpolate(batch["weight"], latent.shape[-2:], mode="area")
         each = (error * mask).mean((1, 2, 3)) / mask.mean((1, 2, 3)).clamp(min=1e-6)
         return (each * snr_weights(self._process, self._schedule, timesteps, self._run.min_snr)).mean()
+
+    def _picture_error(
+        self,
+        prediction: Float[Tensor, "batch 3 low_height low_width"],
+        latent: Float[Tensor, "batch 3 low_height low_width"],
+        batch: Batch,
+    ) -> Float[Tensor, "batch 3 low_height low_width"]:
+        """Return absolute differences in sRGB between the relit photo and the target, at the latent's size.
+
+        How bright a picture is as a whole can hardly be known from the photo. So that this does not drown everything
+        else, most of the error is that of the picture with each channel's best exposure.
+        """
+        codec = self.model.codec
+        assert isinstance(codec, RatioCodec)
+        wanted = codec.small(batch["target"])
+        exposure = ((latent - prediction) * wanted).mean((2, 3), keepdim=True)
+        exposed = prediction + exposure / wanted.mean((2, 3), keepdim=True).clamp(min=1e-3)
+        error = torch.zeros_like(wanted)
+        for share, guess in ((1.0 - _EXPOSURE_SHARE, exposed), (_EXPOSURE_SHARE, prediction)):
+            relit = codec.small_picture(guess, batch["source"])
+            error = error + share * (torch.where(wanted < 1.0, relit, relit.clamp(max=1.0)) - wanted).abs()
+        return error
 
     def _timesteps(self, generators: Sequence[torch.Generator]) -> Int[Tensor, " batch"]:
         anywhere = torch.cat([torch.randint(_TRAIN_STEPS, (1,), generator=g) for g in generators])
@@ -110,8 +137,10 @@ class ControlNetObjective:
         for part in dropped:
             if part != "rgb":
                 dropped[part] |= scant < (run.photo_only if part == "depth" else run.photo_only + run.depth_only)
-        if "cue" in dropped:
-            dropped["cue"] |= sum((dropped[part] for part in ("shading", "shadow") if part in dropped), dropped["cue"])
+        for part, needed in DERIVED_PARTS.items():
+            for other in needed:
+                if part in dropped and other in dropped:
+                    dropped[part] |= dropped[other]
         for part, samples in dropped.items():
             thinned[samples.to(condition.device), part_slice(run.parts, part)] = 0.0
         return thinned
@@ -143,9 +172,9 @@ class ControlNetObjective:
         batch = default_collate([self.validation.sample(choice) for choice in choices])
         device = next(self.module.parameters()).device
         source, condition, light = (batch[name].to(device) for name in ("source", "condition", "light"))
-        guide = guide_image({part: condition[:, part_slice(self._run.parts, part)] for part in self._run.parts})
+        guides = guide_images({part: condition[:, part_slice(self._run.parts, part)] for part in self._run.parts})
         with torch.autocast(device.type, enabled=self._run.precision != "no" and bool(self._run.base)):
-            relit = self.model.relight(source, condition, light, guide)
+            relit = self.model.relight(source, condition, light, guides)
         images = [value.movedim(1, -1).float().cpu().numpy() for value in (source, batch["target"], relit)]
         return [
             RelitPair(self.validation.scenes[choice.scene], choice.target, *(image[i] for image in images))
@@ -181,21 +210,6 @@ def snr_weights(
     if schedule.prediction == "epsilon":
         return clipped / snr
     return clipped / (snr + 1.0) if schedule.prediction == "v_prediction" else clipped
-
-
-def shown_squared(
-    target: Float[Tensor, "batch 3 tall wide"], latent: Float[Tensor, "batch 3 height width"]
-) -> Float[Tensor, "batch 3 height width"]:
-    """Return how much a squared error of a log ratio shows in sRGB, up to a factor; about 1 on average.
-
-    An sRGB value v is about the 2.2nd root of light, so a small error e of the light's logarithm moves it by v e / 2.2.
-
-    Args:
-        target: sRGB in [0, 1].
-        latent: of the wanted size.
-    """
-    shown = nn.functional.interpolate(target, latent.shape[-2:], mode="area")
-    return (shown.square() + _LEAST_SHOWN) / (_TYPICAL_SHOWN + _LEAST_SHOWN)
 
 
 def _samples(root: Path, run: ControlNetRun, augment: bool = True) -> LightPairs:

@@ -15,6 +15,7 @@ from relightnerf.errors import InputError
 
 _NO_PROMPT_WIDTH = 8
 _EMBEDDING = (16, 32, 96, 256)
+_LARGE_GROUPS = 4  # few, so that features keep their strengths next to each other
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 
 
@@ -118,7 +119,7 @@ def _new_light_unet(run: ControlNetRun, codec: ImageCodec) -> LightUNet:
         up_block_types=(lowest.replace("Down", "Up"),) + ("UpBlock2D",) * (levels - 1),
         block_out_channels=channels,
         layers_per_block=run.network.layers,
-        norm_num_groups=_groups(channels),
+        norm_num_groups=_LARGE_GROUPS,
         attention_head_dim=min(32, channels[-1]),
         resnet_time_scale_shift="scale_shift",
     )

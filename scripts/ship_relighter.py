@@ -1,0 +1,65 @@
+"""Put a trained relighting model into the package: half precision, without optimizer or checkpoints.
+
+    python scripts/ship_relighter.py --model RUN/model
+
+Writes relightnerf/weights/compact; its README.md, the model card, is left as it is.
+"""
+
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from relightnerf.cli import run_command
+from relightnerf.errors import InputError
+
+PACKAGE = Path(__file__).parents[1] / "relightnerf" / "weights"
+MOST_MB = 40.0
+
+
+@dataclass
+class ShipRelighter:
+    """Parsed flags."""
+
+    model: Path
+    """What a training has written as RUN/model; its networks must all be in the folder."""
+    size: tuple[int, int] = (128, 128)
+    """Width and height whose area the model is to work at."""
+    radius: int = 1
+    """Neighbours to each side in the ratio codec's upsampling."""
+    output: Path = PACKAGE / "compact"
+    """Folder to write to."""
+
+    def run(self) -> None:
+        import torch
+
+        from relightnerf.diffusion.codecs import RatioCodec
+        from relightnerf.diffusion.denoisers import ControlledUNet
+        from relightnerf.diffusion.model import RelightingModel
+        from relightnerf.files import atomic_path, list_files
+        from relightnerf.progress import say
+
+        model = RelightingModel.load(str(self.model), dtype=torch.float16)
+        if isinstance(model.denoiser, ControlledUNet) or not isinstance(model.codec, RatioCodec):
+            raise InputError(
+                f"{self.model}: needs a base, or another codec than `ratio`", "give a self-contained model"
+            )
+        model.settings = replace(model.settings, size=self.size)
+        model.codec = RatioCodec(replace(model.codec.settings, radius=self.radius))
+        with tempfile.TemporaryDirectory() as temporary:
+            model.save(Path(temporary) / "model")
+            files = [path for path in list_files([Path(temporary)]) if path.is_file()]
+            megabytes = sum(path.stat().st_size for path in files) / 1e6
+            if megabytes > MOST_MB:
+                raise InputError(f"{self.model}: {megabytes:.0f} MB in half precision", f"at most {MOST_MB:.0f} fit in")
+            for path in files:
+                with atomic_path(self.output / path.relative_to(Path(temporary) / "model")) as target:
+                    shutil.copyfile(path, target)
+        say(f"{self.output}: {megabytes:.1f} MB")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(lambda: tyro.cli(ShipRelighter, description=__doc__)))
