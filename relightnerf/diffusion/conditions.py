@@ -101,9 +101,9 @@ def part_slice(parts: Sequence[str], part: str) -> slice:
 
 
 def light_cue(
-    shading: Float[Tensor, "*batch height width"],
-    shadow: Float[Tensor, "*batch height width"],
-    openness: Float[Tensor, "*batch height width"],
+    shading: Float[Tensor, "*#batch height width"],
+    shadow: Float[Tensor, "*#batch height width"],
+    openness: Float[Tensor, "*#batch height width"],
 ) -> Float[Tensor, "*batch height width"]:
     """Return how bright the scene, painted white, is under the canonical light without bounces, as a logarithm.
 

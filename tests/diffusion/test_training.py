@@ -77,7 +77,7 @@ def _command(run: ControlNetRun) -> list[object]:
     return [script, "small-controlnet", *flags, "--parts", *run.parts]
 
 
-@pytest.mark.parametrize("kind", ["unet", "dit"])
+@pytest.mark.parametrize("kind", ["unet", "light-unet", "dit"])
 def test_a_resumed_run_is_an_uninterrupted_one(kind: str, run: ControlNetRun, tmp_path: Path) -> None:
     run = replace(run, network=NetworkConfig(kind=kind, channels=(4, 8), width=32), warmup=2)
     whole = train_controlnet(run)

@@ -77,14 +77,14 @@ def load_checkpoint(output: Path, module: nn.Module, device: torch.device) -> di
     if not found:
         return None
     with named_model_errors(found[-1]):
-        weights = load_file(found[-1] / _WEIGHTS, device=str(device))
+        weights = load_file(found[-1] / _WEIGHTS, device=_name(device))
         parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
         if weights.keys() != parameters.keys():
             raise ValueError("other weights than this run trains")
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(weights[name])
-        return torch.load(found[-1] / _STATE, map_location=device, weights_only=True)
+        return torch.load(found[-1] / _STATE, map_location=_name(device), weights_only=True)
 
 
 def write_point(output: Path, point: Mapping[str, float]) -> None:
@@ -112,3 +112,8 @@ def _folder(output: Path) -> Path:
 
 def _checkpoints(output: Path) -> list[Path]:
     return sorted(p for p in _folder(output).glob("step-*") if p.is_dir())
+
+
+def _name(device: torch.device) -> str:
+    """Return what safetensors calls a device; it knows no number of a CPU, which several processes have."""
+    return "cpu" if device.type == "cpu" else str(device)
