@@ -41,8 +41,8 @@ def scene(tmp_path: Path) -> Scene:
         write_array(scene.depth_path(view), np.full((24, 32), 3.0))
         write_array(scene.normal_path(view), np.tile([0.0, 0.0, 1.0], (24, 32, 1)))
         for light in LIGHTS:
-            write_image(scene.relit("shading") / f"{view}__{light}.png", noise.integers(0, 255, (24, 32, 3), np.uint8))
-    save_lights(scene.relit("shading") / "lights.json", LightSet("camera", LIGHTS, np.eye(3)[:2]))
+            write_image(scene.relit("compact") / f"{view}__{light}.png", noise.integers(0, 255, (24, 32, 3), np.uint8))
+    save_lights(scene.relit("compact") / "lights.json", LightSet("camera", LIGHTS, np.eye(3)[:2]))
     (scene.field / "run").mkdir(parents=True)
     (scene.field / "run" / "step-000000001.ckpt").touch()
     write_json(scene.field / "manifest.json", {"stage": "fit"})
@@ -161,7 +161,7 @@ def test_a_dataset_that_cannot_be_used(fails: Callable[..., str], scene: Scene, 
     assert not (tmp_path / "new" / "scene.json").exists()
 
 
-@pytest.mark.parametrize("picture", ["capture/images/b.png", "relit/shading/b__right.png"])
+@pytest.mark.parametrize("picture", ["capture/images/b.png", "relit/compact/b__right.png"])
 def test_a_picture_that_broke_later_is_found_before_anything_is_cleared(
     fails: Callable[..., str], scene: Scene, picture: str
 ) -> None:

@@ -1,5 +1,7 @@
-"""Fourth stage: the relit pictures of each view take over the colours of its photo."""
+"""Fourth stage: the relit pictures take over the colours of their photos, and the views agree about their surfaces."""
 
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -7,28 +9,37 @@ from typing import TYPE_CHECKING, Literal
 from relightnerf.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float
+
+    from relightnerf.consistency import SceneConsistency
+    from relightnerf.geometry.views import SceneViews
     from relightnerf.lights import LightSet
     from relightnerf.scene import Scene
+
+_REPORT, _MAPS = "consistency.json", "maps"
 
 
 @dataclass
 class Match:
-    """Match the colours of the relit pictures to the photos (mean and spread in LAB)."""
+    """Match the colours of the relit pictures to the photos (mean and spread in LAB), then reconcile the views."""
 
     scene: Path
     """Scene folder."""
-    relighter: str = "shading"
+    relighter: str = "compact"
     """Whose pictures to match."""
     mode: Literal["joint", "image", "off"] = "joint"
     """joint: over all lights of a view together; image: each picture alone; off: copy them."""
+    consistency: bool = True
+    """Give every surface point the mean relighting of the views that see it; needs the scene's geometry."""
     force: bool = False
     """Do it again even if it is done."""
 
     def run(self) -> None:
-        """Write ``matched/<view>__<light>.png`` and ``lights.json``.
+        """Write ``matched/<view>__<light>.png``, ``lights.json`` and, with consistency, ``consistency.json``.
 
         Raises:
-            InputError: the scene has no complete set of relit pictures.
+            InputError: the scene has no complete set of relit pictures, or its geometry is missing.
         """
         from relightnerf.relighters import relighter_name
         from relightnerf.scene import Scene
@@ -40,32 +51,97 @@ class Match:
         names = scene.cameras().names
         pictures = _complete_set(scene, relit, lights, self.relighter)
         inputs = [relit / "lights.json", *pictures, *(scene.image_path(n) for n in names), *_masks(scene, names)]
-        stage = Stage("match", scene.matched, {"mode": self.mode, "relighter": self.relighter}, inputs)
-        stage.run(lambda: self._work(scene, relit, names, lights), self.force)
+        views = _checked_views(scene) if self.consistency else None
+        if views is not None:
+            inputs += [scene.capture / "transforms.json", *_geometry(scene, names)]
+        parameters = {"mode": self.mode, "relighter": self.relighter, "consistency": self.consistency}
+        stage = Stage("match", scene.matched, parameters, inputs)
+        stage.run(lambda: self._work(scene, relit, names, lights, views), self.force)
 
-    def _work(self, scene: "Scene", relit: Path, names: tuple[str, ...], lights: "LightSet") -> None:
+    def _work(
+        self,
+        scene: "Scene",
+        relit: Path,
+        names: tuple[str, ...],
+        lights: "LightSet",
+        views: "SceneViews | None",
+    ) -> None:
+        from relightnerf.color import to_uint8
+        from relightnerf.consistency import SceneConsistency
+        from relightnerf.images import write_image
         from relightnerf.lights import save_lights
         from relightnerf.progress import track
 
-        for name in track(names, "matching"):
-            if not all((scene.matched / f"{name}__{light}.png").is_file() for light in lights.names):
-                self._match_view(scene, relit, name, lights)
+        def matched(name: str) -> "Float[np.ndarray, 'lights height width 3']":
+            return self._matched(scene, name, [relit / path.name for path in outputs[name]])
+
+        outputs = {name: [scene.matched / f"{name}__{light}.png" for light in lights.names] for name in names}
+        missing = [i for i, name in enumerate(names) if not all(path.is_file() for path in outputs[name])]
+        report, maps = scene.matched / _REPORT, scene.matched / _MAPS
+        consistency = None
+        if views is not None and (missing or not report.is_file()):
+            consistency = SceneConsistency(views, lights, maps, lambda name: to_uint8(matched(name)))
+        for index in track(missing, "matching", done=len(names) - len(missing)):
+            pictures = matched(names[index])
+            if consistency:
+                pictures = consistency.corrected(index, pictures)
+            for path, picture in zip(outputs[names[index]], pictures, strict=True):
+                if not path.is_file():
+                    write_image(path, to_uint8(picture))
+        if consistency:
+            _report(consistency, outputs, report)
+        shutil.rmtree(maps, ignore_errors=True)
         save_lights(scene.matched / "lights.json", lights)
 
-    def _match_view(self, scene: "Scene", relit: Path, name: str, lights: "LightSet") -> None:
+    def _matched(
+        self, scene: "Scene", name: str, paths: Sequence[Path]
+    ) -> "Float[np.ndarray, 'lights height width 3']":
         import numpy as np
 
-        from relightnerf.color import to_float, to_uint8
-        from relightnerf.images import read_image, write_image
+        from relightnerf.color import to_float
+        from relightnerf.images import read_image
         from relightnerf.matching import match_images
 
         photo = to_float(read_image(scene.image_path(name)))
         mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
-        pictures = to_float(np.stack([read_image(relit / f"{name}__{light}.png") for light in lights.names]))
-        for light, image in zip(lights.names, match_images(pictures, photo, self.mode, mask), strict=True):
-            path = scene.matched / f"{name}__{light}.png"
-            if not path.is_file():
-                write_image(path, to_uint8(image))
+        pictures = to_float(np.stack([read_image(path) for path in paths]))
+        return match_images(pictures, photo, self.mode, mask)
+
+
+def _report(consistency: "SceneConsistency", outputs: Mapping[str, Sequence[Path]], path: Path) -> None:
+    """Say, and write down, how far the views disagree now and before; after this the maps are not needed any more."""
+    from relightnerf.files import write_json
+    from relightnerf.images import read_image
+    from relightnerf.progress import say
+
+    measured = consistency.report(lambda name: map(read_image, outputs[name]))
+    ratio, colour = measured["log_ratio"], measured["srgb_rms"]
+    if ratio["before"] is None:
+        say("match: no two views see one surface under one light, so their agreement cannot be measured")
+    else:
+        say(
+            f"match: where views meet, their log ratios differ by {ratio['after']:.3f} ({ratio['before']:.3f} before), "
+            f"sRGB by {colour['after']:.4f} ({colour['before']:.4f} before)"
+        )
+    write_json(path, measured)
+
+
+def _checked_views(scene: "Scene") -> "SceneViews":
+    """Return the views after every file of their geometry has been read and checked, before anything is cleared."""
+    from relightnerf.geometry.views import SceneViews
+
+    names = scene.cameras().names
+    absent = next((path for path in _geometry(scene, names) if not path.is_file()), None)
+    if absent is not None:
+        raise InputError(f"{absent}: no such file", "run `relightnerf geometry`, or give --no-consistency")
+    views = SceneViews(scene)
+    for view in views:
+        del view
+    return views
+
+
+def _geometry(scene: "Scene", names: tuple[str, ...]) -> list[Path]:
+    return [path for name in names for path in (scene.depth_path(name), scene.normal_path(name))]
 
 
 def _lights(relit: Path, relighter: str) -> "LightSet":

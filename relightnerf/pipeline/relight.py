@@ -49,8 +49,9 @@ class Relight:
     """Angle of the video's light above the horizontal plane through the camera, in degrees."""
     fps: int = 30
     """Frames a second of the video."""
-    relighter: str = "shading"
-    """shading (ray-cast, no learning), or the folder or hub id of a light-conditioned diffusion model."""
+    relighter: str = "compact"
+    """compact (its weights come with relightnerf), shading (ray-cast, no learning), or the folder or hub id of a
+    light-conditioned diffusion model."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where relighters that learn compute; shading always uses the CPU."""
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)

@@ -23,12 +23,15 @@ class Run:
     """Scene folder to write to; a stopped run goes on where it stopped."""
     preset: Literal["quick", "full"] = "full"
     """quick: small pictures, minutes on a laptop's CPU; full: larger pictures and a longer fit."""
-    relighter: str = "shading"
-    """The 2D relighter: shading (ray-cast, no learning), or a diffusion model's folder or hub id."""
+    relighter: str = "compact"
+    """The 2D relighter: compact (its weights come with relightnerf), shading (ray-cast, no learning), or a diffusion
+    model's folder or hub id."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA if there is any."""
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
     """How a diffusion model computes."""
+    consistency: bool = True
+    """Give every surface point the mean relighting of the views that see it (match)."""
     force: bool = False
     """Do every stage again even if it is done."""
 
@@ -84,7 +87,7 @@ class Run:
             "prepare": Prepare(self.capture, scene, preset=preset, force=force).run,
             "geometry": Geometry(scene, preset=preset, device=device, force=force).run,
             "synthesize": Synthesize(scene, relighter=relighter, device=device, diffusion=diffusion, force=force).run,
-            "match": Match(scene, relighter=relighter, force=force).run,
+            "match": Match(scene, relighter=relighter, consistency=self.consistency, force=force).run,
             "fit": Fit(scene, preset=preset, device=device, force=force).run,
             "video": self._make_video,
             "contact sheet": self._make_sheet,

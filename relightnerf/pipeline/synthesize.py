@@ -23,8 +23,9 @@ class Synthesize:
 
     scene: Path
     """Scene folder."""
-    relighter: str = "shading"
-    """shading (ray-cast, no learning), or the folder or hub id of a light-conditioned diffusion model."""
+    relighter: str = "compact"
+    """compact (its weights come with relightnerf), shading (ray-cast, no learning), or the folder or hub id of a
+    light-conditioned diffusion model."""
     lights: Path | None = None
     """A lights.json; without it, the 18 directions of the reference method in each camera's frame."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

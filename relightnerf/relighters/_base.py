@@ -14,8 +14,11 @@ from relightnerf.geometry.views import View
 if TYPE_CHECKING:
     from relightnerf.diffusion.options import DiffusionOptions
 
+COMPACT = "compact"
+"""The relighter whose weights come with the package; the default everywhere."""
 SHADING = "shading"
 """The relighter that has learned nothing."""
+_COMPACT_FOLDER = Path(__file__).parents[1] / "weights" / COMPACT
 
 
 class Relighter(Protocol):
@@ -65,7 +68,7 @@ def load_relighter(name_or_path: str, device: str = "auto", diffusion: "Diffusio
     """Return the relighter of that name; large weights are read only when it is fitted.
 
     Args:
-        name_or_path: ``shading``, or a folder or hub id of a light-conditioned diffusion model.
+        name_or_path: ``compact``, ``shading``, or a folder or hub id of a light-conditioned diffusion model.
         device: auto, cpu or cuda, for relighters that learn.
         diffusion: how a diffusion model computes; its defaults if None.
 
@@ -79,9 +82,12 @@ def load_relighter(name_or_path: str, device: str = "auto", diffusion: "Diffusio
         from relightnerf.relighters.shading import ShadingRelighter
 
         return ShadingRelighter()
-    if not Path(name_or_path).is_dir() and "/" not in name_or_path:
+    if name_or_path == COMPACT:
+        name_or_path = str(_COMPACT_FOLDER)
+    elif not Path(name_or_path).is_dir() and "/" not in name_or_path:
         raise InputError(
-            f"unknown relighter {name_or_path!r}", f"give {SHADING}, or a folder or hub id of a diffusion model"
+            f"unknown relighter {name_or_path!r}",
+            f"give {COMPACT}, {SHADING}, or a folder or hub id of a diffusion model",
         )
     from relightnerf.diffusion.options import DiffusionOptions
     from relightnerf.relighters.diffusion import DiffusionRelighter
@@ -91,4 +97,4 @@ def load_relighter(name_or_path: str, device: str = "auto", diffusion: "Diffusio
 
 def relighter_name(name_or_path: str) -> str:
     """Return the name of the folder that a relighter's pictures go to."""
-    return SHADING if name_or_path == SHADING else Path(name_or_path).resolve().name
+    return name_or_path if name_or_path in (COMPACT, SHADING) else Path(name_or_path).resolve().name

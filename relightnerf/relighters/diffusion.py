@@ -79,7 +79,7 @@ class DiffusionRelighter:
         if self._options.tiling:
             model.codec.enable_tiling()
         self._model = model.to(self._device)
-        if "capture" in model.denoiser.condition_parts:
+        if "capture" in set(model.denoiser.condition_parts) - set(self._options.without):
             self._light = estimate_capture_light(views, rays)
         if self._options.compile:
             model.denoiser.compile()
@@ -133,7 +133,9 @@ class DiffusionRelighter:
         if "source" in parts:
             small["source"] = source_shading(small["rgb"], small["normal"], small["openness"])
         if "capture" in parts:
-            small["capture"] = capture_cue(small.pop(_CAPTURE_SHADING), small["normal"].abs().sum(1, keepdim=True) > 0)
+            known = small["normal"].any(dim=1, keepdim=True)
+            shading = small.get(_CAPTURE_SHADING)
+            small["capture"] = torch.zeros_like(small["rgb"][:, :1]) if shading is None else capture_cue(shading, known)
         small = {part: small[part].expand(lights, -1, -1, -1) for part in parts}
         condition = condition_image(parts, small)
         for part in set(parts) & set(self._options.without):

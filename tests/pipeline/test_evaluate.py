@@ -58,7 +58,7 @@ def test_held_out_photos_are_compared_with_the_field_under_the_capture_s_light(
 def test_truth_gives_a_row_for_the_field_and_one_for_the_photo_as_it_is(scene: Scene, truth: Path) -> None:
     Evaluate(scene.root, truth).run()
     rows = read_json(scene.report / "metrics.json")["rows"]
-    assert list(rows) == ["this run", "identity", "shading"]
+    assert list(rows) == ["this run", "identity", "compact"]
     ours = rows["this run"]["lights"]
     assert ours["z"]["psnr_raw"] > 90
     assert ours["x"]["psnr_raw"] < 50

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from relightnerf.errors import InputError
 from relightnerf.files import read_json
 from relightnerf.images import read_image
+from relightnerf.pipeline.match import Match
 from relightnerf.pipeline.run import Run
 from relightnerf.scene import Scene
 
@@ -19,6 +21,9 @@ def run(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> Run:
 def test_every_stage_has_its_turn_and_takes_the_flags_of_the_run(run: Run) -> None:
     stages = ["prepare", "geometry", "synthesize", "match", "fit", "video", "contact sheet", "evaluate"]
     assert list(run._stages()) == stages
+    for consistency in (True, False):
+        match = replace(run, consistency=consistency)._stages()["match"]
+        assert match.__self__ == Match(run.scene, run.relighter, consistency=consistency)
 
 
 def test_the_pictures_at_the_end(run: Run) -> None:

@@ -132,7 +132,8 @@ def _continued(run: ControlNetRun, settings: ModelSettings) -> RelightingModel:
         raise InputError(
             f"{run.start_from}: has other condition parts", f"give --parts {started.denoiser.condition_parts}"
         )
-    return RelightingModel(started.denoiser.train(), started.codec, settings)
+    denoiser = started.denoiser.train().to(memory_format=torch.channels_last)
+    return RelightingModel(denoiser, started.codec, settings)
 
 
 def _saved_codec(run: ControlNetRun) -> ImageCodec:
