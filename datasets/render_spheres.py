@@ -90,7 +90,6 @@ def make_scene(config: Config, index: int) -> None:
         seen.append(pixel_means(visible[:, None], width, height)[..., 0])
     centres = ss.trace(scene, ss.pixel_rays(scene, width, height))
     folder = scene_folder(config, index)
-    write_image(folder / "albedo.png", encode(albedo, width, height))
     write_image(folder / "ambient.png", to_uint8(pixel_means(ambient[:, None], width, height)[..., 0]))
     write_image(folder / "sphere.png", to_uint8((centres.kind == ss.SPHERE).reshape(height, width).astype(np.float32)))
     write_light_folder(
@@ -102,6 +101,7 @@ def make_scene(config: Config, index: int) -> None:
         visibility=seen,
         fov_deg=scene.fov_deg,
         source=describe(config),
+        albedo=pixel_means(albedo, width, height),
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from relightnerf.cameras import Camera
-from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
+from relightnerf.diffusion.light_folders import find_light_folders
 from relightnerf.errors import InputError
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
@@ -116,8 +116,3 @@ def test_an_environment_has_a_mean_of_one_above_the_horizon() -> None:
         sky = scenes.random_environment(np.random.default_rng(seed))[:32].mean(axis=-1)
         polar = (np.arange(32) + 0.5) / 64 * np.pi
         assert sky.min() >= 0 and np.average(sky.mean(axis=1), weights=np.sin(polar)) == pytest.approx(1.0, rel=1e-4)
-
-
-def test_a_scene_has_layers_only_if_it_says_so(rendered: Path, light_sets: Path) -> None:
-    assert LightFolder.load(light_sets / "scene0").layers is None
-    assert LightFolder.load(rendered / "train" / "000000").layers is not None

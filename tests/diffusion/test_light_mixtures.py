@@ -121,6 +121,7 @@ def test_the_cue_is_the_logarithm_of_the_white_scene() -> None:
 
 
 def test_scenes_without_layers_are_refused(light_sets: Path) -> None:
+    assert LightFolder.load(light_sets / "scene0").layers is None
     with pytest.raises(InputError, match="not kept by themselves"):
         LightMixtures(light_sets, ("rgb", "depth"), (32, 32))
     with pytest.raises(InputError, match="not kept by themselves"):
