@@ -28,7 +28,7 @@ from scipy.ndimage import binary_erosion
 from relightnerf.cameras import Camera
 from relightnerf.color import linear_to_srgb, to_uint8
 from relightnerf.diffusion.conditions import normalized_depth
-from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
+from relightnerf.diffusion.light_folders import LightFolder, is_made, write_light_folder
 from relightnerf.errors import InputError
 from relightnerf.images import parse_size, write_image
 from relightnerf.lights import LightSet
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import open3d as o3d
     from numpy.typing import NDArray
     from procedural_scenes import Arrangement
+
+    from relightnerf.geometry.raycast import CameraHits, RayScene
 
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 FOV_DEG = (28.0, 75.0)
@@ -90,29 +92,16 @@ def describe(config: Config) -> str:
     return f"render_procedural: seed {config.seed}, {config.split}, {width}x{height}, {counts}"
 
 
-def is_done(config: Config, index: int) -> bool:
-    """Whether the scene is there; other parameters than these are refused."""
-    folder = scene_folder(config, index)
-    if not (folder / "meta.json").exists():
-        return False
-    if (found := LightFolder.load(folder).source) != describe(config):
-        raise InputError(f"{folder}: was made otherwise ({found})", "choose another --output")
-    return True
-
-
 def make_scene(config: Config, index: int) -> None:
     """Draw, render and write one scene."""
     from procedural_renderer import Renderer
     from procedural_scenes import random_environment, random_lights
 
     from relightnerf.geometry.cue import ViewCues
-    from relightnerf.geometry.raycast import RayScene
     from relightnerf.geometry.views import View
 
     rng = np.random.default_rng([config.seed, SPLITS[config.split], index, 11])
-    arrangement, camera, mesh = _seen_arrangement(config, rng)
-    rays = RayScene(mesh)
-    hits = rays.camera_hits(camera)
+    arrangement, camera, mesh, rays, hits = _seen_arrangement(config, rng)
     lights = random_lights(rng, config.lights, camera.camera_to_world)
     renderer = Renderer(arrangement, camera, config.samples, seed=index)
     discs = [renderer.disc(direction) for direction in lights.values()]
@@ -151,7 +140,7 @@ def _write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh, camera: Camera) -> 
 
 def _seen_arrangement(
     config: Config, rng: np.random.Generator
-) -> tuple[Arrangement, Camera, o3d.geometry.TriangleMesh]:
+) -> tuple[Arrangement, Camera, o3d.geometry.TriangleMesh, RayScene, CameraHits]:
     """Draw arrangements and cameras until a picture shows enough of a scene, and nothing too close."""
     import open3d as o3d
     from procedural_renderer import triangles
@@ -171,10 +160,11 @@ def _seen_arrangement(
         mesh.vertices = o3d.utility.Vector3dVector(vertices)
         mesh.triangles = o3d.utility.Vector3iVector(np.arange(len(vertices)).reshape(-1, 3))
         mesh.vertex_normals = o3d.utility.Vector3dVector(normals)
-        depth = RayScene(mesh).camera_hits(camera).depth
-        known = depth > 0
-        if known.mean() > LEAST_KNOWN and depth[known].min() > LEAST_DISTANCE * arrangement.reach:
-            return arrangement, camera, mesh
+        rays = RayScene(mesh)
+        hits = rays.camera_hits(camera)
+        known = hits.depth > 0
+        if known.mean() > LEAST_KNOWN and hits.depth[known].min() > LEAST_DISTANCE * arrangement.reach:
+            return arrangement, camera, mesh, rays, hits
     raise RuntimeError(f"scene of seed {config.seed}: no usable camera in {TRIES} tries")
 
 
@@ -194,7 +184,7 @@ def _make(task: tuple[Config, int]) -> None:
 def main(config: Config) -> None:
     """Make the scenes that are not there yet."""
     wanted = range(config.first, config.first + config.scenes)
-    tasks = [(config, index) for index in wanted if not is_done(config, index)]
+    tasks = [(config, index) for index in wanted if not is_made(scene_folder(config, index), describe(config))]
     done, start = config.scenes - len(tasks), time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(config.workers, _start) as pool:
         for _ in track(pool.imap_unordered(_make, tasks), "scenes", config.scenes, done):

@@ -21,7 +21,7 @@ import tyro
 from sphere_textures import Array
 
 from relightnerf.color import linear_to_srgb, to_uint8
-from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
+from relightnerf.diffusion.light_folders import is_made, write_light_folder
 from relightnerf.errors import InputError
 from relightnerf.images import parse_size, write_image
 from relightnerf.lights import LightSet
@@ -62,16 +62,6 @@ def describe(config: Config) -> str:
     """What the scenes of a set have in common, for their `source`."""
     size = "x".join(map(str, parse_size(config.size, "--size")))
     return f"render_spheres: seed {config.seed}, {config.split}, {size}, {config.lights} lights"
-
-
-def is_done(config: Config, index: int) -> bool:
-    """Whether the scene is there; other parameters than these are refused."""
-    folder = scene_folder(config, index)
-    if not (folder / "meta.json").exists():
-        return False
-    if (found := LightFolder.load(folder).source) != describe(config):
-        raise InputError(f"{folder}: was made otherwise ({found})", "choose another --output")
-    return True
 
 
 def make_scene(config: Config, index: int) -> None:
@@ -122,7 +112,7 @@ def _make(task: tuple[Config, int]) -> None:
 def main(config: Config) -> None:
     """Make the scenes that are not there yet."""
     wanted = range(config.first, config.first + config.scenes)
-    tasks = [(config, index) for index in wanted if not is_done(config, index)]
+    tasks = [(config, index) for index in wanted if not is_made(scene_folder(config, index), describe(config))]
     done, start = config.scenes - len(tasks), time.perf_counter()
     with multiprocessing.Pool(config.workers) as pool:
         for _ in track(pool.imap_unordered(_make, tasks, chunksize=4), "spheres", config.scenes, done):

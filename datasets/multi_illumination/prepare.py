@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from relightnerf.cli import run_command
 from relightnerf.color import LUMINANCE, linear_to_srgb, srgb_to_linear, to_float, to_uint8
-from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
+from relightnerf.diffusion.light_folders import is_made, write_light_folder
 from relightnerf.errors import InputError
 from relightnerf.files import read_json, write_json
 from relightnerf.hdr import read_hdr
@@ -145,11 +145,9 @@ class Prepare:
 
 def is_done(task: Task) -> bool:
     """Say whether a scene is there; brings its directions up to date, as that takes no time."""
-    meta = task.scene.output / "meta.json"
-    if not meta.is_file():
+    if not is_made(task.scene.output, task.source):
         return False
-    if LightFolder.load(task.scene.output).source != task.source:
-        raise InputError(f"{task.scene.output}: was made otherwise", "give another --output, or remove the folder")
+    meta = task.scene.output / "meta.json"
     content, wanted = read_json(meta), light_entries(task.lights)
     if content["lights"] != wanted:
         write_json(meta, {**content, "lights": wanted})

@@ -219,6 +219,19 @@ def find_light_folders(root: Path) -> list[LightFolder]:
     return [LightFolder.load(folder) for folder in sorted(found)]
 
 
+def is_made(folder: Path, source: str) -> bool:
+    """Say whether a scene is there, whole.
+
+    Raises:
+        InputError: it is, but its ``source`` says that it was made otherwise.
+    """
+    if not (folder / _META).is_file():
+        return False
+    if (found := LightFolder.load(folder).source) != source:
+        raise InputError(f"{folder}: was made otherwise ({found})", "choose another --output, or remove the folder")
+    return True
+
+
 def write_light_folder(
     folder: Path,
     pictures: Sequence[UInt8[np.ndarray, "height width 3"]] | Sequence[Float[np.ndarray, "height width 3"]],

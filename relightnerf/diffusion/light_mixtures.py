@@ -104,10 +104,7 @@ class LightMixtures(LightPairs):
     ) -> None:
         super().__init__(root, parts, size, seed, length, augment=augment, cache_bytes=cache_bytes)
         for scene in self.scenes:
-            if scene.layers is None:
-                raise InputError(
-                    f"{scene.folder}: its lights are not kept by themselves", "render layers, or remove it"
-                )
+            _layer_names(scene)
 
     def sample(self, choice: PairChoice) -> dict[str, Tensor]:
         """Return the sample (see ``LightPairs.__getitem__``) of a choice."""
@@ -260,9 +257,13 @@ def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
 
 def _stack(scene: LightFolder) -> Float[np.ndarray, "layers height width 3"]:
     """Discs, the ambient part, environments; linear."""
+    return np.stack([scene.layer(name) for name in _layer_names(scene)])
+
+
+def _layer_names(scene: LightFolder) -> tuple[str, ...]:
     if scene.layers is None:
         raise InputError(f"{scene.folder}: its lights are not kept by themselves", "render layers, or remove it")
-    return np.stack([scene.layer(name) for name in (*scene.lights.names, "ambient", *scene.layers)])
+    return (*scene.lights.names, "ambient", *scene.layers)
 
 
 def _means(stack: Float[np.ndarray, "layers height width 3"], mask: np.ndarray) -> Float[np.ndarray, "layers 3"]:

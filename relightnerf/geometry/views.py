@@ -95,6 +95,15 @@ class SceneViews(Sequence[View]):
     def __iter__(self) -> Iterator[View]:
         return (self[index] for index in range(len(self)))
 
+    def check(self) -> None:
+        """Read every file, one view at a time.
+
+        Raises:
+            InputError: one is missing, cannot be read, or has another size than its camera's picture.
+        """
+        for view in self:
+            del view
+
 
 def _load_mask(scene: Scene, camera: Camera) -> Bool[np.ndarray, "height width"] | None:
     path = scene.capture / "masks" / f"{camera.name}.png"

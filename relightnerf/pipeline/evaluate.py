@@ -194,14 +194,6 @@ def held_out_views(scene: "Scene") -> list[str]:
 def _lpips(weights: Path | None) -> "Distance | None":
     if weights is None:
         return None
-    import torch
+    from relightnerf.evaluation._lpips import lpips_distance
 
-    from relightnerf.evaluation._lpips import Lpips
-
-    model = Lpips(weights)
-
-    def distance(first, second):  # type: ignore[no-untyped-def]
-        pair = [torch.from_numpy(image).float().movedim(-1, 0)[None] for image in (first, second)]
-        return float(model(*pair))
-
-    return distance
+    return lpips_distance(weights)

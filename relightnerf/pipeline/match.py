@@ -135,8 +135,7 @@ def _checked_views(scene: "Scene") -> "SceneViews":
     if absent is not None:
         raise InputError(f"{absent}: no such file", "run `relightnerf geometry`, or give --no-consistency")
     views = SceneViews(scene)
-    for view in views:
-        del view
+    views.check()
     return views
 
 

@@ -52,8 +52,7 @@ class Synthesize:
         lights = load_lights(self.lights) if self.lights else reference_lights()
         scene = Scene.load(self.scene)
         views, rays = SceneViews(scene), RayScene.load(scene.mesh_path)
-        for view in views:  # reads and checks every file before anything is cleared
-            del view
+        views.check()  # before anything is cleared
         parameters = {
             "relighter": relighter.name,
             **relighter.parameters,

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from scipy import ndimage, optimize
 
 from relightnerf.color import LUMINANCE, srgb_to_linear
+from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 from relightnerf.lights import IRRADIANCE
@@ -117,6 +118,12 @@ def shading_terms(
         ambient: ambient visibility.
     """
     return np.concatenate([IRRADIANCE / np.pi * disc[..., None], _ambient_terms(normals_world, ambient)], axis=-1)
+
+
+def capture_shading(light: CaptureLight, view: View, cues: ViewCues) -> Float[np.ndarray, "height width 3"]:
+    """Return the linear radiance of the view painted white under the capture's own light, up to one common factor."""
+    disc = cues.direct(light.direction_world[None])[0]
+    return shading_terms(disc, view.normal_world, cues.ambient) @ light.amounts
 
 
 def _ambient_terms(normals: np.ndarray, ambient: np.ndarray) -> np.ndarray:

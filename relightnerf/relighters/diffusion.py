@@ -29,13 +29,15 @@ from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 from relightnerf.relighters._base import relighter_name
-from relightnerf.relighters._capture_light import CaptureLight, estimate_capture_light, shading_terms
+from relightnerf.relighters._capture_light import CaptureLight, capture_shading, estimate_capture_light
 
 _ESTIMATE_GAIN = 1.7
 """Estimates of a capture's light are cautious: the true logarithm of its shading is so many times theirs (the median of
 regressions over 26 training photos, each estimated by itself)."""
 _CAPTURE_SHADING = "shading of the capture"
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
+_Shared = tuple[ViewCues | None, dict[str, Float[Tensor, "1 _ height width"]]]
+"""A view's cues, if the model wants any, and the values of the parts that do not depend on the light."""
 
 
 class DiffusionRelighter:
@@ -57,7 +59,7 @@ class DiffusionRelighter:
         self._source, self._device, self._options = model, device, options
         self._model: RelightingModel | None = None
         self._light: CaptureLight | None = None
-        self._last: tuple[View, RayScene, ViewCues] | None = None
+        self._last: tuple[View, RayScene, _Shared] | None = None
         self._pictures, self._seconds = 0, 0.0
 
     @property
@@ -81,7 +83,7 @@ class DiffusionRelighter:
         model = RelightingModel.load(self._source, self._options.base, _dtype(self._options.precision, self._device))
         if self._options.tiling:
             model.codec.enable_tiling()
-        self._model = model.to(self._device)
+        self._model, self._last = model.to(self._device), None
         if "capture" in set(model.denoiser.condition_parts) - set(self._options.without):
             self._light = estimate_capture_light(views, rays)
         if self._options.compile:
@@ -94,11 +96,8 @@ class DiffusionRelighter:
         assert self._model is not None, "fit comes first"
         started = time.monotonic()
         parts = self._model.denoiser.condition_parts
-        cues = self._cues(view, rays) if (LIGHT_PARTS | {"openness", "source", "capture"}) & set(parts) else None
         size = self._model.working_size(view.camera.height, view.camera.width, self._options.size)
-        shared = _shared_values(view, cues)
-        if cues and self._light:
-            shared[_CAPTURE_SHADING] = _tensor(self._capture_shading(view, cues)[None, None])
+        cues, shared = self._shared(view, rays, parts)
         batch = self._options.lights_per_batch or max(1, _PIXELS_PER_BATCH[self._device] // (size[0] * size[1]))
         chunks = [directions_world[i : i + batch] for i in range(0, len(directions_world), batch)]
         pictures = []
@@ -111,15 +110,15 @@ class DiffusionRelighter:
         self._seconds += time.monotonic() - started
         return relit
 
-    def _capture_shading(self, view: View, cues: ViewCues) -> Float[np.ndarray, "height width"]:
-        assert self._light is not None
-        disc = cues.direct(self._light.direction_world[None])[0]
-        return shading_terms(disc, view.normal_world, cues.ambient) @ self._light.amounts @ LUMINANCE
-
-    def _cues(self, view: View, rays: RayScene) -> ViewCues:
-        """Return the view's cues; those of the last view are kept, as its lights may come in parts."""
+    def _shared(self, view: View, rays: RayScene, parts: tuple[str, ...]) -> _Shared:
+        """Return what all lights of a view share; that of the last view is kept, as its lights may come in parts."""
         if self._last is None or self._last[0] is not view or self._last[1] is not rays:
-            self._last = view, rays, ViewCues(view, rays)
+            cues = ViewCues(view, rays) if (LIGHT_PARTS | {"openness", "source", "capture"}) & set(parts) else None
+            values = _shared_values(view, cues)
+            if cues and self._light:
+                shading = capture_shading(self._light, view, cues) @ LUMINANCE
+                values[_CAPTURE_SHADING] = _tensor(shading[None, None])
+            self._last = view, rays, (cues, values)
         return self._last[2]
 
     def _relit(

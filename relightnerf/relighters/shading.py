@@ -12,7 +12,7 @@ from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
-from relightnerf.relighters._capture_light import CaptureLight, estimate_capture_light, shading_terms
+from relightnerf.relighters._capture_light import CaptureLight, capture_shading, estimate_capture_light
 
 _TYPICAL_SHADING = 0.4
 _BOUNCE_ALBEDO = 0.35
@@ -65,8 +65,7 @@ class ShadingRelighter:
 
     def _capture_shading(self, cues: ViewCues, view: View) -> Float[np.ndarray, "height width 3"]:
         assert self.light is not None, "fit comes first"
-        disc = cues.direct(self.light.direction_world[None])[0]
-        return shading_terms(disc, view.normal_world, cues.ambient) @ self.light.amounts
+        return capture_shading(self.light, view, cues)
 
 
 def _canonical_shading(disc: Float[np.ndarray, "height width"], cues: ViewCues) -> Float[np.ndarray, "height width"]:

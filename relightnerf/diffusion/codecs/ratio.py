@@ -89,13 +89,15 @@ class RatioCodec(nn.Module):
             latent: what ``encode`` returns, or the diffusion model.
             source: the photo, sRGB in [0, 1].
         """
-        settings = self.settings
-        log_ratio = (latent * settings.scale).clamp(-settings.limit, settings.limit)
-        linear = (self._small_linear(source) + settings.offset) * log_ratio.exp() - settings.offset
+        offset = self.settings.offset
+        linear = (self._small_linear(source) + offset) * self._log_ratio(latent).exp() - offset
         return srgb_from_linear(linear, clip=False)
 
     def _small_linear(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 _ _"]:
         return functional.avg_pool2d(linear_from_srgb(picture.float()), self.factor)
+
+    def _log_ratio(self, latent: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return (latent * self.settings.scale).clamp(-self.settings.limit, self.settings.limit)
 
     def decode(
         self,
@@ -122,9 +124,8 @@ class RatioCodec(nn.Module):
         guides: Sequence[Float[Tensor, "_ _ height width"]],
     ) -> Iterator[Float[Tensor, "batch 3 rows width"]]:
         settings = self.settings
-        log_ratio = (latent * settings.scale).clamp(-settings.limit, settings.limit)
         top = 0
-        for rows in upsampled_chunks(log_ratio, guides, Kernel(settings.radius, settings.sigma_cells)):
+        for rows in upsampled_chunks(self._log_ratio(latent), guides, Kernel(settings.radius, settings.sigma_cells)):
             linear = linear_from_srgb(photo[:, :, top : top + rows.shape[2]])
             # (ratio - 1) keeps a photo exactly where the ratio is 1
             yield srgb_from_linear(linear + (linear + settings.offset) * rows.expm1())
