@@ -37,7 +37,8 @@ _MEAN_EXPOSURE = (0.09, 0.3)
 _DEGRADED = 0.4
 _NOISY, _COMPRESSED, _BLACK_BEHIND = 0.5, 0.3, 0.5
 _UNKNOWN_WEIGHT = 0.1
-_NO_ESTIMATE, _DIRECTION_ERROR, _AMBIENT_ERROR = 0.12, 0.08, 0.4
+_NO_ESTIMATE, _WRONG_LIGHT, _DIRECTION_ERROR = 0.12, 0.12, 0.1
+_DISC_ERROR, _AMBIENT_ERROR, _AMBIENT_LOBE, _SPURIOUS = 0.25, 0.8, 0.8, 0.15
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ class LightMixtures(LightPairs):
         light = self.scenes[choice.scene].lights.directions[choice.target].astype(np.float32)
         if choice.flipped:
             light = light * np.array([-1.0, 1.0, 1.0], np.float32)
-        surface = self._surface(choice, mixture.strongest)
+        estimate = self._estimate(choice, mixture, rng)
+        surface = self._surface(choice, estimate.light)
         if self.augment and rng.random() < _DEGRADED:
             surface = degraded(surface, rng)
         depth, normal = torch.from_numpy(surface.depth), torch.from_numpy(surface.normal)
@@ -128,7 +130,7 @@ class LightMixtures(LightPairs):
         }
         values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
         values["source"] = source_shading(values["rgb"], values["normal"], values["openness"])
-        values["capture"] = self._capture(choice, surface, mixture, rng)
+        values["capture"] = self._capture(choice, surface, estimate, rng)
         return {
             "source": values["rgb"],
             "target": _planes(target),
@@ -143,19 +145,35 @@ class LightMixtures(LightPairs):
         means = self._stored(choice.scene, "means", lambda _: _means(stack, whole))
         return _random_mixture(means, len(self.scenes[choice.scene]), rng)
 
+    def _estimate(self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator) -> "_Estimate":
+        """What is said of the photo's light; in training never quite right, and now and then quite wrong."""
+        if not self.augment:
+            return _Estimate(mixture.strongest, mixture.disc, mixture.ambient)
+        if rng.random() < _NO_ESTIMATE:
+            return _Estimate(mixture.strongest, 0.0, 0.0)
+        light, disc = mixture.strongest, mixture.disc
+        if rng.random() < _WRONG_LIGHT:
+            light = int(rng.integers(len(self.scenes[choice.scene])))
+            disc = max(disc, rng.uniform(0.0, _SPURIOUS) * mixture.ambient)
+        errors = np.exp(rng.normal(0.0, 1.0, 2) * [_DISC_ERROR, _AMBIENT_ERROR])
+        return _Estimate(light, float(errors[0] * disc), float(errors[1] * mixture.ambient))
+
     def _capture(
-        self, choice: PairChoice, surface: "Surface", mixture: "_Mixture", rng: np.random.Generator
+        self, choice: PairChoice, surface: "Surface", estimate: "_Estimate", rng: np.random.Generator
     ) -> Float[Tensor, "1 height width"]:
-        """What an estimate of the capture's light, never quite right, makes of the photo's own shading."""
+        """What the estimate of the capture's light makes of the photo's own shading; 0 everywhere without one."""
         known = torch.from_numpy(surface.depth > 0)[None]
-        if self.augment and rng.random() < _NO_ESTIMATE:
+        if estimate.disc == estimate.ambient == 0.0:
             return torch.zeros_like(known, dtype=torch.float32)
-        direction = self.scenes[choice.scene].lights.directions[mixture.strongest] * [1 - 2 * choice.flipped, 1, 1]
-        direction = direction + np.abs(rng.normal(0.0, _DIRECTION_ERROR)) * rng.normal(size=3)
-        direction /= np.linalg.norm(direction)
+        direction = self.scenes[choice.scene].lights.directions[estimate.light] * [1 - 2 * choice.flipped, 1, 1]
+        ambient = surface.openness
+        if self.augment:
+            direction = direction + np.abs(rng.normal(0.0, _DIRECTION_ERROR)) * rng.normal(size=3)
+            direction /= np.linalg.norm(direction)
+            lobe = rng.normal(size=3)
+            ambient = ambient * (1.0 + rng.uniform(0.0, _AMBIENT_LOBE) * surface.normal @ (lobe / np.linalg.norm(lobe)))
         disc = IRRADIANCE / np.pi * np.maximum(surface.normal @ direction, 0.0) * surface.source_visibility
-        ambient = mixture.ambient * np.exp(rng.normal(0.0, _AMBIENT_ERROR))
-        shading = mixture.disc * disc + ambient * AMBIENT_RADIANCE * surface.openness
+        shading = estimate.disc * disc + estimate.ambient * AMBIENT_RADIANCE * ambient
         return capture_cue(torch.from_numpy(shading.astype(np.float32))[None], known)
 
     def _photos(
@@ -203,7 +221,7 @@ class Surface:
         normal: unit, camera frame, 0 where unknown.
         visibility: part of the target light's disc that is seen, in [0, 1].
         openness: ambient visibility in [0, 1].
-        source_visibility: the same as ``visibility`` of the photo's strongest light.
+        source_visibility: the same as ``visibility``, of the light that the photo is said to be taken under.
     """
 
     depth: Float[np.ndarray, "height width"]
@@ -292,6 +310,15 @@ class _Mixture:
         """Return the linear photo, which may be brighter than 1."""
         used = np.flatnonzero(self.weights.any(axis=-1))
         return sum((stack[i] * self.weights[i] for i in used), np.zeros(stack.shape[1:], np.float32))
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """What is said of a photo's light: the index of its disc, and strengths as in ``_Mixture``."""
+
+    light: int
+    disc: float
+    ambient: float
 
 
 def _random_mixture(means: Float[np.ndarray, "layers 3"], lights: int, rng: np.random.Generator) -> _Mixture:

@@ -1,20 +1,24 @@
 """The light that a capture was taken under, found from photos and geometry.
 
-Two pixels of one surface colour differ only by how they are lit. So over many pairs of nearby pixels of like
-chromaticity, the difference of their log radiance must be that of their log shading, and a light is the better the
-more pairs it explains; shadow edges, which the mesh's ray-cast shadows reproduce only for the right direction, say
-most. The shading is a non-negative sum per channel: the disc's cosine times its visibility, ambient light (ambient
-visibility times six lobes along the axes, so that a sky and a ground may differ), and light off surfaces nearby.
+Two pixels of one surface colour differ only by how they are lit. So over many pairs of nearby pixels, the difference
+of their log radiance must be that of their log shading, and a light is the better the more pairs it explains; shadow
+edges, which the mesh's ray-cast shadows reproduce only for the right direction, say most. A disc's direction can be
+judged only together with the ambient light that goes with it best, so that is fitted for every direction tried. The
+shading is a non-negative sum per channel: the disc's cosine times its visibility, ambient light (ambient visibility
+times six lobes along the axes, so that a sky and a ground may differ), and light off surfaces nearby.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float
-from scipy import ndimage, optimize
+from scipy import ndimage
+from torch import Tensor
 
-from relightnerf.color import LUMINANCE, srgb_to_linear
+from relightnerf.color import srgb_to_linear
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
@@ -22,17 +26,22 @@ from relightnerf.lights import IRRADIANCE
 
 SHADINGS = 8
 """Terms of the shading: the disc, six ambient lobes, and bounced light."""
-_PAIRS = 24000
+_PAIRS = 16000
 _DARKEST, _BRIGHTEST = 0.004, 0.93
 _NEAREST, _FURTHEST = 0.01, 0.3
-_CHROMA_SPREAD = 0.12
-_SPREAD = 0.12
+_SPREAD, _CHROMA_SPREAD = 0.12, 0.12
 _CANDIDATES = 300
-_KEPT = 6
-_AMBIENT_PARTS = (0.05, 0.12, 0.25, 0.5, 1.0)
+_PEAKS, _KEPT = 20, 3
+_AT_ONCE = 50
+_APART = np.cos(np.radians(18.0))
+_STARTS = np.log([[0.3, *[1.0] * (SHADINGS - 1)], [1.0, *[0.1] * (SHADINGS - 1)]])
+_MOST = 4.0
+_DAMPING = 3e-3
+_EVEN = 2e-3
+_LOBES_APART = np.zeros((SHADINGS, SHADINGS))
+_LOBES_APART[1:7, 1:7] = np.eye(6) - 1.0 / 6.0
 _STEPS_DEG = (6.0, 3.0, 1.5)
 _LEAST_SHADING = 1e-3
-_PRIOR = 2e-3
 
 
 @dataclass(frozen=True)
@@ -43,13 +52,15 @@ class CaptureLight:
         direction_world: unit vector towards the disc.
         amounts: of the ``SHADINGS`` terms in each linear channel, not negative; up to one common factor.
         misfit: the pairs' mean robust residual, 0 (all explained) to 1.
-        misfit_ambient: the misfit of ambient light alone.
     """
 
     direction_world: Float[np.ndarray, "3"]
     amounts: Float[np.ndarray, "8 3"]
     misfit: float
-    misfit_ambient: float
+
+    def without_bounces(self) -> "CaptureLight":
+        """Return the light without what surfaces nearby throw back."""
+        return replace(self, amounts=np.concatenate([self.amounts[:-1], np.zeros_like(self.amounts[-1:])]))
 
 
 @dataclass(frozen=True)
@@ -77,32 +88,148 @@ def estimate_capture_light(views: Sequence[View], rays: RayScene) -> CaptureLigh
         rays: the scene's mesh.
     """
     pairs = _sampled_pairs(views, rays)
-    coarse, fine = _Misfit(pairs.every(4), rays, samples=1), _Misfit(pairs.every(2), rays, samples=3)
-    candidates = _sphere(_CANDIDATES)
-    order = np.argsort([coarse(direction) for direction in candidates], kind="stable")
-    best = [_refined(candidates[index], fine) for index in order[:_KEPT]]
-    direction = min(best, key=lambda found: found[1])[0]
-    terms = np.concatenate([_disc_term(pairs, rays, direction, 4)[..., None], pairs.ambient_terms], axis=-1)
-    return _with_amounts(direction, terms, pairs.colours)
+    found = _peaks(_searched(_sphere(_CANDIDATES), _Misfit(pairs.every(8), rays, samples=1)), _PEAKS)
+    fine = _Misfit(pairs.every(4), rays, samples=3)
+    found = _peaks(fine(found.directions, found.logs, steps=5), _KEPT)
+    for step_deg in _STEPS_DEG:
+        found = _refined(found, fine, step_deg)
+    best = found[found.misfits.argsort()[:1]]
+    best = _Misfit(pairs, rays, samples=4)(best.directions, best.logs, steps=10)
+    return CaptureLight(best.directions[0], np.exp(best.logs[0].T), float(best.misfits[0]))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Directions (n, 3), the logarithms of the amounts (n, 3, 8) that suit each best, and its misfits (n)."""
+
+    directions: np.ndarray
+    logs: np.ndarray
+    misfits: np.ndarray
+
+    def __getitem__(self, index: np.ndarray) -> "_Found":
+        return _Found(self.directions[index], self.logs[index], self.misfits[index])
+
+
+class _Linearized(NamedTuple):
+    """Misfits, and the normal equations of the reweighted residuals in the logarithms of the amounts."""
+
+    misfit: Float[Tensor, "many"]
+    curvature: Float[Tensor, "many 3 8 8"]
+    gradient: Float[Tensor, "many 3 8"]
 
 
 class _Misfit:
-    """How badly a disc in a direction, with the best part of even ambient light, explains the pairs' luminance."""
+    """How badly a disc, with the ambient and bounced light that suits it best, explains the pairs.
+
+    A pair's residual has three channels; it is small only if luminance and chroma are explained together, and pairs of
+    different colours end up as outliers of the robust loss (Geman and McClure 1985). The amounts are found by Levenberg
+    and Marquardt's method on their logarithms, reweighted for that loss (Black and Rangarajan 1996), for many
+    directions at once. What the pairs leave open about ambient light is taken to be even.
+    """
 
     def __init__(self, pairs: _Pairs, rays: RayScene, samples: int) -> None:
         self._pairs, self._rays, self._samples = pairs, rays, samples
-        self._weights = _alike(pairs.colours)
-        grey = np.maximum(pairs.colours @ LUMINANCE, 1e-6)
-        self._log_ratio = np.log(grey[:, 0] / grey[:, 1])
+        logs = np.log(np.maximum(pairs.colours, 1e-6))
+        self._log_ratio = _tensor((logs[:, 0] - logs[:, 1]).T)
+        self._ambient = [_tensor(terms) for terms in np.moveaxis(pairs.ambient_terms, 1, 0)]
 
-    def __call__(self, direction: Float[np.ndarray, "3"]) -> float:
-        disc = _disc_term(self._pairs, self._rays, direction, self._samples)
-        return min(self._residual(disc + part * self._pairs.ambient) for part in _AMBIENT_PARTS)
+    def __call__(
+        self, directions: Float[np.ndarray, "many 3"], logs: Float[np.ndarray, "many 3 8"], steps: int
+    ) -> _Found:
+        discs = [_disc_term(self._pairs, self._rays, direction, self._samples) for direction in directions]
+        parts = [
+            self._fitted(_tensor(np.stack(discs[i : i + _AT_ONCE])), _tensor(logs[i : i + _AT_ONCE]), steps)
+            for i in range(0, len(discs), _AT_ONCE)
+        ]
+        logs, misfits = (torch.cat(part).numpy().astype(float) for part in zip(*parts, strict=True))
+        return _Found(directions, logs, misfits)
 
-    def _residual(self, shading: np.ndarray) -> float:
-        shading = np.maximum(shading, _LEAST_SHADING)
-        residual = self._log_ratio - np.log(shading[:, 0] / shading[:, 1])
-        return float(_robust(residual)[0] @ self._weights / max(self._weights.sum(), 1e-12))
+    def _fitted(
+        self, discs: Float[Tensor, "many pairs 2"], logs: Float[Tensor, "many 3 8"], steps: int
+    ) -> tuple[Float[Tensor, "many 3 8"], Float[Tensor, "many"]]:
+        """Levenberg and Marquardt's method: a step that does not pay is tried again with more damping."""
+        best = self._linearized(discs, logs)
+        damping = torch.full((len(discs), 1, 1, 1), _DAMPING)
+        for _ in range(steps):
+            system = best.curvature + damping * torch.eye(SHADINGS)
+            change = torch.linalg.solve(system, best.gradient).clamp(-1.0, 1.0)
+            tried = (logs + change).clamp(max=_MOST)
+            new = self._linearized(discs, tried)
+            better = new.misfit < best.misfit
+            best = _Linearized(*(torch.where(_like(better, n), n, b) for n, b in zip(new, best, strict=True)))
+            logs = torch.where(_like(better, logs), tried, logs)
+            damping = torch.where(_like(better, damping), damping / 4.0, damping * 8.0)
+        return logs, best.misfit
+
+    def _linearized(self, discs: Float[Tensor, "many pairs 2"], logs: Float[Tensor, "many 3 8"]) -> "_Linearized":
+        amounts = logs.exp()
+        shadings = [self._shading(discs, amounts, end) for end in (0, 1)]
+        residual = self._log_ratio - (shadings[0] / shadings[1]).log()
+        mean = residual.mean(dim=1, keepdim=True)
+        # the residual's square in spreads, and half its slope: luminance and chroma count by spreads of their own
+        pull = mean / _SPREAD**2 + (residual - mean) / _CHROMA_SPREAD**2
+        square = (residual * pull).mean(dim=1, keepdim=True)
+        pairs = max(self._log_ratio.shape[-1], 1)
+        weight = 1.0 / (pairs * (1.0 + square) ** 2)
+        slope = self._terms(discs, 0) / shadings[0][..., None] - self._terms(discs, 1) / shadings[1][..., None]
+        slope *= amounts[:, :, None]
+        misfit = (square / (1.0 + square)).sum(dim=-1)[:, 0] / pairs
+        prior = _tensor(_EVEN * _LOBES_APART)
+        misfit = misfit + torch.einsum("ncj,jk,nck->n", logs, prior, logs)
+        # curvature of each channel by itself, which damping makes up for
+        own = (1.0 / _SPREAD**2 + 2.0 / _CHROMA_SPREAD**2) / 9.0
+        return _Linearized(
+            misfit,
+            (slope * (own * weight)[..., None]).mT @ slope + prior,
+            (slope.mT @ (weight * pull / 3.0)[..., None])[..., 0] - logs @ prior,
+        )
+
+    def _shading(
+        self, discs: Float[Tensor, "many pairs 2"], amounts: Float[Tensor, "many 3 8"], end: int
+    ) -> Float[Tensor, "many 3 pairs"]:
+        shading = discs[:, None, :, end] * amounts[..., :1] + amounts[..., 1:] @ self._ambient[end].T
+        return shading.clamp(min=_LEAST_SHADING)
+
+    def _terms(self, discs: Float[Tensor, "many pairs 2"], end: int) -> Float[Tensor, "many 1 pairs 8"]:
+        return torch.cat([discs[..., end, None], self._ambient[end].expand(len(discs), -1, -1)], dim=-1)[:, None]
+
+
+def _searched(directions: Float[np.ndarray, "many 3"], misfit: _Misfit) -> _Found:
+    """Return the fits of the best directions; each starts from mostly ambient light, or from mostly the disc."""
+    fits = [misfit(directions, np.tile(start, (len(directions), 3, 1)), steps=2) for start in _STARTS]
+    better = fits[1].misfits < fits[0].misfits
+    logs = np.where(better[:, None, None], fits[1].logs, fits[0].logs)
+    best = np.minimum(fits[0].misfits, fits[1].misfits).argsort(kind="stable")[: len(directions) // 3]
+    return misfit(directions[best], logs[best], steps=4)
+
+
+def _like(flags: Tensor, values: Tensor) -> Tensor:
+    return flags.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def _peaks(found: _Found, most: int) -> _Found:
+    """Return the best directions that are far from one another."""
+    left, kept = np.argsort(found.misfits, kind="stable"), []
+    while len(left) and len(kept) < most:
+        kept.append(left[0])
+        left = left[found.directions[left] @ found.directions[left[0]] < _APART]
+    return found[np.array(kept)]
+
+
+def _refined(found: _Found, misfit: _Misfit, step_deg: float) -> _Found:
+    """Return each direction, or the one of six around it, a step away, that fits better."""
+    around, reach = np.arange(6) * np.pi / 3, np.tan(np.radians(step_deg))
+    tried = []
+    for direction in found.directions:
+        side = np.cross(direction, np.eye(3)[np.argmin(np.abs(direction))])
+        side /= np.linalg.norm(side)
+        ring = np.cos(around)[:, None] * side + np.sin(around)[:, None] * np.cross(direction, side)
+        tried.append(np.concatenate([direction[None], direction + reach * ring]))
+    directions = np.concatenate(tried)
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    fitted = misfit(directions, np.repeat(found.logs, 7, axis=0), steps=3)
+    best = fitted.misfits.reshape(-1, 7).argmin(axis=-1)
+    return fitted[7 * np.arange(len(best)) + best]
 
 
 def shading_terms(
@@ -126,6 +253,10 @@ def capture_shading(light: CaptureLight, view: View, cues: ViewCues) -> Float[np
     return shading_terms(disc, view.normal_world, cues.ambient) @ light.amounts
 
 
+def _tensor(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.asarray(values, np.float32))
+
+
 def _ambient_terms(normals: np.ndarray, ambient: np.ndarray) -> np.ndarray:
     lobes = np.concatenate([1.0 + normals, 1.0 - normals], axis=-1) / 2.0
     return np.concatenate([ambient[..., None] * lobes, 1.0 - ambient[..., None]], axis=-1)
@@ -141,7 +272,7 @@ def _sampled_pairs(views: Sequence[View], rays: RayScene) -> _Pairs:
     count = -(-_PAIRS // len(views))
     found = [_pairs_of_view(view, rays, count, np.random.default_rng([i, 7])) for i, view in enumerate(views)]
     points, normals, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    ambient = rays.ambient_visibility(points.reshape(-1, 3), normals.reshape(-1, 3), 24).reshape(-1, 2)
+    ambient = rays.ambient_visibility(points.reshape(-1, 3), normals.reshape(-1, 3), 64).reshape(-1, 2)
     return _Pairs(points, normals, colours, ambient)
 
 
@@ -171,81 +302,8 @@ def _pairs_of_view(view: View, rays: RayScene, count: int, rng: np.random.Genera
     return points.astype(np.float32), view.normal_world[at], smooth[at]
 
 
-def _alike(colours: np.ndarray) -> np.ndarray:
-    """Weight of each pair: 1 for equal chromaticity, towards 0 the more it differs."""
-    log = np.log(np.maximum(colours, 1e-6))
-    chroma = log - log.mean(-1, keepdims=True)
-    return np.exp(-np.sum((chroma[:, 0] - chroma[:, 1]) ** 2, axis=-1) / (2 * _CHROMA_SPREAD**2))
-
-
-def _robust(residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Geman and McClure's loss in [0, 1), and its derivative."""
-    square = (residual / _SPREAD) ** 2
-    return square / (1.0 + square), 2.0 * residual / _SPREAD**2 / (1.0 + square) ** 2
-
-
 def _sphere(count: int) -> np.ndarray:
     """Evenly spread unit vectors (a Fibonacci lattice)."""
     index = np.arange(count) + 0.5
     z, angle = 1.0 - 2.0 * index / count, np.pi * (3.0 - np.sqrt(5.0)) * index
     return np.stack([np.sqrt(1 - z * z) * np.cos(angle), np.sqrt(1 - z * z) * np.sin(angle), z], axis=-1)
-
-
-def _refined(direction: np.ndarray, misfit: _Misfit) -> tuple[np.ndarray, float]:
-    value = misfit(direction)
-    for step_deg in _STEPS_DEG:
-        side = np.cross(direction, np.eye(3)[np.argmin(np.abs(direction))])
-        side /= np.linalg.norm(side)
-        above, reach = np.cross(direction, side), np.tan(np.radians(step_deg))
-        for angle in np.arange(6) * np.pi / 3:
-            tried = direction + reach * (np.cos(angle) * side + np.sin(angle) * above)
-            tried /= np.linalg.norm(tried)
-            if (tried_value := misfit(tried)) < value:
-                direction, value = tried, tried_value
-    return direction, value
-
-
-def _with_amounts(direction: np.ndarray, terms: np.ndarray, colours: np.ndarray) -> CaptureLight:
-    amounts, misfit = _fitted_amounts(terms, colours)
-    without_disc = terms.copy()
-    without_disc[..., 0] = 0.0
-    return CaptureLight(direction, amounts, misfit, _fitted_amounts(without_disc, colours)[1])
-
-
-def _fitted_amounts(terms: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray, float]:
-    """Amounts (8, 3) with the least misfit, and the misfit; the pairs' likeness is judged again once lit evenly."""
-    log = np.log(np.maximum(colours, 1e-6))
-    ratios = log[:, 0] - log[:, 1]
-    start = np.log(np.full((SHADINGS, 3), 0.1))
-    start[0] = 0.0
-    lit = colours
-    for _ in range(3):
-        weights = _alike(lit)
-        result = optimize.minimize(
-            _loss,
-            start.ravel(),
-            (terms, ratios, weights),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(-9.0, 4.0)] * start.size,
-            options={"maxiter": 60},
-        )
-        start = result.x.reshape(SHADINGS, 3)
-        lit = colours / np.maximum(terms @ np.exp(start), _LEAST_SHADING)
-    return np.exp(start), float(result.fun)
-
-
-def _loss(logs: np.ndarray, terms: np.ndarray, ratios: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    amounts = np.exp(logs.reshape(SHADINGS, 3))
-    shading = np.maximum(terms @ amounts, _LEAST_SHADING)
-    value, slope = _robust(ratios - np.log(shading[:, 0] / shading[:, 1]))
-    total = 3.0 * weights.sum()
-    slope *= weights[:, None] / total
-    gradient = (
-        np.einsum("pk,pc->kc", terms[:, 1], slope / shading[:, 1])
-        - np.einsum("pk,pc->kc", terms[:, 0], slope / shading[:, 0])
-    ) * amounts
-    # colours of the light that the pairs leave open stay near grey
-    grey = logs.reshape(SHADINGS, 3) - logs.reshape(SHADINGS, 3).mean(-1, keepdims=True)
-    prior = _PRIOR * (grey**2).sum()
-    return float((weights @ value).sum() / total + prior), (gradient + 2 * _PRIOR * grey).ravel()

@@ -31,9 +31,6 @@ from relightnerf.geometry.views import View
 from relightnerf.relighters._base import relighter_name
 from relightnerf.relighters._capture_light import CaptureLight, capture_shading, estimate_capture_light
 
-_ESTIMATE_GAIN = 1.7
-"""Estimates of a capture's light are cautious: the true logarithm of its shading is so many times theirs (the median of
-regressions over 26 training photos, each estimated by itself)."""
 _CAPTURE_SHADING = "shading of the capture"
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
 _Shared = tuple[ViewCues | None, dict[str, Float[Tensor, "1 _ height width"]]]
@@ -85,7 +82,7 @@ class DiffusionRelighter:
             model.codec.enable_tiling()
         self._model, self._last = model.to(self._device), None
         if "capture" in set(model.denoiser.condition_parts) - set(self._options.without):
-            self._light = estimate_capture_light(views, rays)
+            self._light = estimate_capture_light(views, rays).without_bounces()
         if self._options.compile:
             model.denoiser.compile()
 
@@ -137,11 +134,7 @@ class DiffusionRelighter:
         if "capture" in parts:
             known = small["normal"].any(dim=1, keepdim=True)
             shading = small.get(_CAPTURE_SHADING)
-            small["capture"] = (
-                torch.zeros_like(small["rgb"][:, :1])
-                if shading is None
-                else _ESTIMATE_GAIN * capture_cue(shading, known)
-            )
+            small["capture"] = torch.zeros_like(small["rgb"][:, :1]) if shading is None else capture_cue(shading, known)
         small = {part: small[part].expand(lights, -1, -1, -1) for part in parts}
         condition = condition_image(parts, small)
         for part in set(parts) & set(self._options.without):
