@@ -39,7 +39,7 @@ class ShipRelighter:
         from relightnerf.diffusion.codecs import RatioCodec
         from relightnerf.diffusion.denoisers import ControlledUNet
         from relightnerf.diffusion.model import RelightingModel
-        from relightnerf.files import atomic_path, list_files
+        from relightnerf.files import atomic_path, list_files, read_json, write_json
         from relightnerf.progress import say
 
         model = RelightingModel.load(str(self.model), dtype=torch.float16)
@@ -51,6 +51,8 @@ class ShipRelighter:
         model.codec = RatioCodec(replace(model.codec.settings, radius=self.radius))
         with tempfile.TemporaryDirectory() as temporary:
             model.save(Path(temporary) / "model")
+            for config in Path(temporary).rglob("config.json"):
+                write_json(config, {key: value for key, value in read_json(config).items() if key != "_name_or_path"})
             files = [path for path in list_files([Path(temporary)]) if path.is_file()]
             megabytes = sum(path.stat().st_size for path in files) / 1e6
             if megabytes > MOST_MB:

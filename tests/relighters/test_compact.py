@@ -33,6 +33,7 @@ def test_the_weights_are_in_the_package_and_small() -> None:
     files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
     assert {"relighter.json", "README.md", "codec.json"} <= {path.name for path in files}
     assert sum(path.stat().st_size for path in files) < 40e6
+    assert not any("_name_or_path" in path.read_text() for path in files if path.suffix == ".json")
 
 
 def test_it_is_nearer_to_the_truth_than_the_photo(case: RelitCase, compact: Relighter) -> None:
