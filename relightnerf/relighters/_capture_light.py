@@ -209,7 +209,8 @@ def _like(flags: Tensor, values: Tensor) -> Tensor:
 
 def _peaks(found: _Found, most: int) -> _Found:
     """Return the best directions that are far from one another."""
-    left, kept = np.argsort(found.misfits, kind="stable"), []
+    left = np.argsort(found.misfits, kind="stable")
+    kept: list[int] = []
     while len(left) and len(kept) < most:
         kept.append(left[0])
         left = left[found.directions[left] @ found.directions[left[0]] < _APART]
