@@ -137,7 +137,11 @@ class DiffusionRelighter:
         if "capture" in parts:
             known = small["normal"].any(dim=1, keepdim=True)
             shading = small.get(_CAPTURE_SHADING)
-            small["capture"] = torch.zeros_like(small["rgb"][:, :1]) if shading is None else capture_cue(shading, known)
+            small["capture"] = (
+                torch.zeros_like(small["rgb"][:, :1])
+                if shading is None
+                else _ESTIMATE_GAIN * capture_cue(shading, known)
+            )
         small = {part: small[part].expand(lights, -1, -1, -1) for part in parts}
         condition = condition_image(parts, small)
         for part in set(parts) & set(self._options.without):
