@@ -37,7 +37,7 @@ _APART = np.cos(np.radians(18.0))
 _STARTS = np.log([[0.3, *[1.0] * (SHADINGS - 1)], [1.0, *[0.1] * (SHADINGS - 1)]])
 _MOST = 4.0
 _DAMPING = 3e-3
-_EVEN = 2e-3
+_EVEN, _GREY = 2e-3, 1e-4
 _LOBES_APART = np.zeros((SHADINGS, SHADINGS))
 _LOBES_APART[1:7, 1:7] = np.eye(6) - 1.0 / 6.0
 _STEPS_DEG = (6.0, 3.0, 1.5)
@@ -124,7 +124,7 @@ class _Misfit:
     A pair's residual has three channels; it is small only if luminance and chroma are explained together, and pairs of
     different colours end up as outliers of the robust loss (Geman and McClure 1985). The amounts are found by Levenberg
     and Marquardt's method on their logarithms, reweighted for that loss (Black and Rangarajan 1996), for many
-    directions at once. What the pairs leave open about ambient light is taken to be even.
+    directions at once. What the pairs leave open is taken to be grey, and even ambient light.
     """
 
     def __init__(self, pairs: _Pairs, rays: RayScene, samples: int) -> None:
@@ -175,13 +175,14 @@ class _Misfit:
         slope *= amounts[:, :, None]
         misfit = (square / (1.0 + square)).sum(dim=-1)[:, 0] / pairs
         prior = _tensor(_EVEN * _LOBES_APART)
-        misfit = misfit + torch.einsum("ncj,jk,nck->n", logs, prior, logs)
+        grey = logs - logs.mean(dim=1, keepdim=True)
+        misfit = misfit + torch.einsum("ncj,jk,nck->n", logs, prior, logs) + _GREY * grey.square().sum((1, 2))
         # curvature of each channel by itself, which damping makes up for
         own = (1.0 / _SPREAD**2 + 2.0 / _CHROMA_SPREAD**2) / 9.0
         return _Linearized(
             misfit,
-            (slope * (own * weight)[..., None]).mT @ slope + prior,
-            (slope.mT @ (weight * pull / 3.0)[..., None])[..., 0] - logs @ prior,
+            (slope * (own * weight)[..., None]).mT @ slope + prior + _GREY * torch.eye(SHADINGS),
+            (slope.mT @ (weight * pull / 3.0)[..., None])[..., 0] - logs @ prior - _GREY * grey,
         )
 
     def _shading(
