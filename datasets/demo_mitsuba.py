@@ -6,6 +6,7 @@ import glob
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import mitsuba as mi
@@ -20,6 +21,7 @@ AMBIENT = 0.15
 FOV_X_DEG = 50.0
 MAX_DEPTH = 6
 OLDEST_LLVM = 19  # older ones abort the whole process on code that Mitsuba 3.9 emits
+ENVIRONMENT_TO_WORLD = np.array([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # from z ahead, y up
 Float32 = NDArray[np.float32]
 
 
@@ -126,6 +128,20 @@ def set_light(scene: Any, direction_world: Array) -> None:
     params = mi.traverse(scene)
     params["light.to_world"] = mi.Transform4f(light_to_world(direction_world))
     params.update()
+
+
+def set_environment(scene: Any, radiance: Float32) -> None:
+    """Light the scene with a map (h, 2 h, 3) as seen from inside: the middle is +x, to its right is -y, above is +z."""
+    params = mi.traverse(scene)
+    params["light.data"] = mi.traverse(mi.load_dict({"type": "envmap", "bitmap": mi.Bitmap(radiance)}))["data"]
+    params["light.to_world"] = mi.Transform4f(mi.ScalarTransform4f(ENVIRONMENT_TO_WORLD))
+    params.update()
+
+
+def write_map(path: Path, radiance: Float32) -> None:
+    """Write a map as an OpenEXR file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mi.Bitmap(radiance).write(str(path))
 
 
 def sensor(camera: Camera) -> Any:

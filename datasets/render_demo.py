@@ -2,6 +2,9 @@
 
     python datasets/render_demo.py --output datasets/demo --seed 4 --spp 64
 
+With `--lights 12`, each photo is also rendered under random lights of its own, into `multi/`: what a perfect 2D
+relighter would give. With `--environments`, the truth also shows the scene under two environment maps.
+
 Needs `mitsuba`, `scipy`, `scikit-image`, `pillow` and `tyro`. Optional: PyPI `oidn` with Debian
 `libtbb12` denoises, Debian `libllvm19` makes it many times faster.
 """
@@ -12,7 +15,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import demo_mitsuba as dm
 import numpy as np
@@ -22,6 +25,7 @@ from demo_shapes import Array
 from numpy.typing import NDArray
 from PIL import Image
 
+ENVIRONMENTS = ("sunset", "studio")
 LINEAR_KNEE = 0.0031308  # below it sRGB is a straight line
 
 
@@ -41,6 +45,12 @@ class Config:
     """Number of photos in the capture, shared between two rings."""
     spp: int = 64
     """Light paths per pixel (64 is clean with `oidn`; without it take 512 or more)."""
+    lights: int = 0
+    """Random lights under which each photo is rendered, too."""
+    light_frame: Literal["world", "camera"] = "camera"
+    """camera: the random lights turn with the camera, so that each photo has directions of its own."""
+    environments: bool = False
+    """Also render the held-out cameras under two environment maps."""
     geometry: bool = False
     """Also write depth (world units), camera-frame normals and albedo of all views."""
     check: bool = False
@@ -93,6 +103,44 @@ def choose_lights(seed: int) -> tuple[Array, dict[str, Array]]:
     return capture, {f"light_{i}": unit_from_angles(a, e) for i, (a, e) in enumerate(pairs)}
 
 
+def random_lights(config: Config, capture: list[Camera]) -> Array:
+    """Unit directions (lights, 3) in `config.light_frame`, at least 10 degrees above the ground for every photo."""
+    rng = np.random.default_rng([config.seed, 5])
+    poses = np.array([camera.pose[:3, :3] for camera in capture])
+    turns = poses if config.light_frame == "camera" else np.eye(3)[None]
+    chosen: list[Array] = []
+    while len(chosen) < config.lights:
+        direction = rng.normal(size=3)
+        direction /= np.linalg.norm(direction)
+        if ((turns @ direction)[:, 2] > np.sin(np.deg2rad(10.0))).all():
+            chosen.append(direction)
+    return np.array(chosen)
+
+
+def environment_map(name: str, height: int = 256) -> Float32:
+    """Radiance (height, 2 height, 3) as seen from inside: the middle is +x, its right is -y, the top row is +z.
+
+    `sunset` is a low warm sun in a blue sky, `studio` two coloured lamps in a dim room.
+    """
+    elevation = np.deg2rad(90.0 - (np.arange(height) + 0.5) * 180.0 / height)[:, None]
+    azimuth = np.deg2rad(180.0 - (np.arange(2 * height) + 0.5) * 180.0 / height)[None]
+    flat = np.cos(elevation)
+    rays = np.stack(np.broadcast_arrays(flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)), axis=-1)
+
+    def lamp(azimuth_deg: float, elevation_deg: float, radius_deg: float, colour: tuple[float, float, float]) -> Array:
+        angle_deg = np.rad2deg(np.arccos(np.clip(rays @ unit_from_angles(azimuth_deg, elevation_deg), -1.0, 1.0)))
+        inside = np.clip(radius_deg - angle_deg + 0.5, 0.0, 1.0)[..., None]
+        return inside * np.array(colour) / (np.pi * np.sin(np.deg2rad(radius_deg)) ** 2)
+
+    if name == "sunset":
+        sky = np.exp(-2.0 * np.clip(rays[..., 2:], 0.0, 1.0)) * np.array([0.30, 0.27, 0.30]) + np.array(
+            [0.02, 0.06, 0.14]
+        )
+        return (sky * (rays[..., 2:] > 0) + 0.03 + lamp(35.0, 24.0, 4.0, (1.9, 1.2, 0.6))).astype(np.float32)
+    lamps = lamp(-110.0, 50.0, 18.0, (0.5, 0.7, 1.2)) + lamp(70.0, 32.0, 12.0, (1.1, 0.6, 0.45))
+    return (0.05 + lamps).astype(np.float32)
+
+
 def srgb8(linear: Float32) -> NDArray[np.uint8]:
     """8-bit sRGB of linear values, clipped to 0..1."""
     value = np.clip(linear, 0.0, 1.0)
@@ -132,6 +180,33 @@ def save_lights(folder: Path, capture_light: Array, lights: dict[str, Array]) ->
     save_json(folder / "capture_light.json", capture)
 
 
+def save_multi(scene: Any, config: Config, capture: list[Camera]) -> None:
+    """Write every photo under its random lights, and their directions."""
+    folder, directions = config.output / "multi", random_lights(config, capture)
+    rows = [{"name": f"light_{i:02d}", "direction": direction.tolist()} for i, direction in enumerate(directions)]
+    save_json(folder / "lights.json", {"frame": config.light_frame, "lights": rows})
+    for camera in capture:
+        features = dm.render_features(scene, camera, config.spp)
+        turn = camera.pose[:3, :3] if config.light_frame == "camera" else np.eye(3)
+        for row, direction in zip(rows, directions, strict=True):
+            dm.set_light(scene, turn @ direction)
+            image = dm.denoised(dm.render(scene, camera, config.spp), features)
+            save_png(folder / f"{camera.name}__{row['name']}.png", image)
+
+
+def save_environments(scene: Any, config: Config, held_out: list[Camera]) -> None:
+    """Write the environment maps and the held-out cameras under each of them."""
+    folder = config.output / "environments"
+    save_transforms(folder / "transforms.json", held_out, "")
+    for name in ENVIRONMENTS:
+        radiance = environment_map(name)
+        dm.write_map(folder / f"{name}.exr", radiance)
+        dm.set_environment(scene, radiance)
+        for camera in held_out:
+            features = dm.render_features(scene, camera, config.spp)
+            save_png(folder / f"{camera.name}__{name}.png", dm.denoised(dm.render(scene, camera, config.spp), features))
+
+
 def save_geometry(scene: Any, folder: Path, camera: Camera) -> None:
     """Write `depth/<view>.npy` and `normal/<view>.npy` of one view."""
     for kind, values in dm.cast_geometry(scene, camera).items():
@@ -160,6 +235,10 @@ def render_all(config: Config) -> None:
         if config.geometry:
             save_geometry(scene, config.output, camera)
             save_png(config.output / "albedo" / f"{camera.name}.png", features[..., :3])
+    if config.lights:
+        save_multi(scene, config, capture)
+    if config.environments:
+        save_environments(scene, config, held_out)
 
 
 def main(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""Pictures without an upper limit: OpenEXR files of linear Rec. 709 values."""
+"""Pictures without an upper limit: OpenEXR and Radiance files of linear Rec. 709 values."""
 
 from pathlib import Path
 
@@ -10,15 +10,31 @@ from relightnerf.files import atomic_path
 
 
 def read_hdr(path: Path) -> Float[np.ndarray, "height width 3"]:
-    """Read an EXR file (half or float, any compression; gray or RGB, alpha is dropped): float32, linear Rec. 709.
+    """Read an EXR file (half or float, any compression; gray or RGB, alpha is dropped) or a Radiance .hdr file.
+
+    Returns:
+        float32, linear Rec. 709.
 
     Raises:
-        InputError: the file is absent, or not an EXR picture that can be read whole.
+        InputError: the file is absent, or not such a picture that can be read whole.
     """
-    import OpenEXR
-
     if not path.is_file():
         raise InputError(f"{path}: no such image", "check the path or remove its entry")
+    return _read_radiance(path) if path.suffix.lower() == ".hdr" else _read_exr(path)
+
+
+def _read_radiance(path: Path) -> np.ndarray:
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None or image.dtype != np.float32:
+        raise InputError(f"{path}: cannot be read as a Radiance picture", "replace or remove the file")
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def _read_exr(path: Path) -> np.ndarray:
+    import OpenEXR
+
     try:
         with OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: np.asarray(channel.pixels, np.float32) for name, channel in file.channels().items()}

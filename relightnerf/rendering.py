@@ -1,6 +1,6 @@
 """Pictures and videos of a scene's field: cameras times lights, and paths with a light that stands or moves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from relightnerf.color import to_uint8
 from relightnerf.errors import InputError
 from relightnerf.files import list_files, read_json
 from relightnerf.images import write_image
+from relightnerf.lights import Lighting, LightSet
 from relightnerf.progress import track
 from relightnerf.scene import Scene
 from relightnerf.stage import MANIFEST, Stage
@@ -20,8 +21,9 @@ from relightnerf.staged_video import write_staged_video
 
 if TYPE_CHECKING:
     from relightnerf.field.rendering import FeatureBuffer
-    from relightnerf.lights import LightSet
 
+Light = Lighting | Float[np.ndarray, "3"] | None
+"""Any lighting; or a unit vector towards one canonical light in the capture's world; or None, the capture's own."""
 CAPTURE_LIGHT = "capture"
 """Name of the light under which the photos were taken."""
 
@@ -41,13 +43,18 @@ class SceneRenderer:
     force: bool = False
 
     def pictures(
-        self, cameras: Cameras, lights: "LightSet | None", folder: Path, with_capture: bool = False
+        self,
+        cameras: Cameras,
+        lights: "LightSet | Callable[[Camera], Mapping[str, Light]] | None",
+        folder: Path,
+        with_capture: bool = False,
     ) -> list[Path]:
         """Write ``<camera>__<light>.png`` for every pair.
 
         Args:
             cameras: in the capture's world frame.
-            lights: directions; those in the camera frame are each camera's own. None: the capture's own light alone.
+            lights: canonical lights, those in the camera frame are each camera's own; or what tells each camera's
+                lights by name, the same names for all. None: the capture's own light alone.
             folder: where to; other files in it are left alone.
             with_capture: render the capture's own light too.
 
@@ -57,34 +64,33 @@ class SceneRenderer:
         Raises:
             InputError: there is no fitted field, or the folder cannot be used.
         """
-        names = [*(lights.names if lights else ()), *([CAPTURE_LIGHT] if with_capture or lights is None else [])]
+        jobs = [(cameras[i], _lights(lights, cameras[i], with_capture)) for i in range(len(cameras))]
+        names = list(jobs[0][1])
         outputs = [f"{camera}__{light}.png" for camera in cameras.names for light in names]
-        jobs = [(cameras[i], _directions(lights, cameras[i], len(names))) for i in range(len(cameras))]
-        parameters = {"cameras": _described(cameras), "directions": [_plain(directions) for _, directions in jobs]}
+        parameters = {"cameras": _described(cameras), "directions": [_plain(lit.values()) for _, lit in jobs]}
         stage = Stage("render", folder, {**parameters, "lights": names}, field_files(self.scene), outputs)
 
         def work() -> None:
             passes = _Passes(self.scene, self.device)
-            for camera, directions in track(jobs, "rendering"):
-                for name, direction in zip(names, directions, strict=True):
-                    passes.write(folder / f"{camera.name}__{name}.png", camera, direction)
+            for camera, lit in track(jobs, "rendering"):
+                for name, light in lit.items():
+                    passes.write(folder / f"{camera.name}__{name}.png", camera, light)
 
         stage.run(work, self.force)
         return [folder / name for name in outputs]
 
-    def video(self, cameras: Cameras, directions: Float[np.ndarray, "frames 3"] | None, output: Path, fps: int) -> None:
+    def video(self, cameras: Cameras, lights: Sequence[Light], output: Path, fps: int) -> None:
         """Write a video, one frame a camera; the frames lie in a hidden folder beside it until it is complete.
 
         Args:
             cameras: one a frame, in the capture's world frame.
-            directions: unit vectors towards the light in the capture's world, one a frame; None: the capture's own.
+            lights: one a frame.
             output: an ``.mp4`` or ``.gif``.
             fps: frames a second.
 
         Raises:
             InputError: there is no fitted field, or the video cannot be written.
         """
-        lights = [None] * len(cameras) if directions is None else list(directions)
         parameters = {"cameras": _described(cameras), "directions": _plain(lights)}
 
         def render(files: Sequence[Path]) -> None:
@@ -140,22 +146,31 @@ class _Passes:
         self._field = FieldRenderer.load(scene, device)
         self._seen: tuple[bytes, FeatureBuffer] | None = None
 
-    def write(self, path: Path, camera: Camera, direction_world: Float[np.ndarray, "3"] | None) -> None:
+    def write(self, path: Path, camera: Camera, light: Light) -> None:
         if path.is_file():
             return
         key = camera.camera_to_world.tobytes() + camera.intrinsics.tobytes()
         if self._seen is None or self._seen[0] != key:
             self._seen = (key, self._field.features(camera))
-        write_image(path, to_uint8(self._field.relight(self._seen[1], direction_world)))
+        write_image(path, to_uint8(self._field.relight(self._seen[1], light)))
 
 
-def _directions(lights: "LightSet | None", camera: Camera, count: int) -> list[np.ndarray | None]:
-    directions = list(lights.directions_world(camera.camera_to_world)) if lights else []
-    return [*directions, *[None] * (count - len(directions))]
+def _lights(
+    lights: "LightSet | Callable[[Camera], Mapping[str, Light]] | None", camera: Camera, with_capture: bool
+) -> dict[str, Light]:
+    named: dict[str, Light] = {}
+    if isinstance(lights, LightSet):
+        named.update(zip(lights.names, lights.directions_world(camera.camera_to_world), strict=True))
+    elif lights is not None:
+        named.update(lights(camera))
+    return {**named, CAPTURE_LIGHT: None} if with_capture or not named else named
 
 
-def _plain(directions: Sequence[np.ndarray | None]) -> list[list[float] | None]:
-    return [None if direction is None else direction.tolist() for direction in directions]
+def _plain(lights: Iterable[Light]) -> list[object]:
+    return [
+        light.described() if isinstance(light, Lighting) else light if light is None else light.tolist()
+        for light in lights
+    ]
 
 
 def _described(cameras: Cameras) -> dict[str, object]:

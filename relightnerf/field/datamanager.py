@@ -22,12 +22,12 @@ class RelightDataManagerConfig(VanillaDataManagerConfig):
 
     _target: type = field(default_factory=lambda: RelightDataManager)
     dataparser: RelightDataParserConfig = field(default_factory=RelightDataParserConfig)
-    train_num_rays_per_batch: int = 2048
+    train_num_rays_per_batch: int = 1024
     """Rays of a step on the capture's photos."""
-    light_rays_per_batch: int = 2048
+    light_rays_per_batch: int = 1024
     """Rays of a step on relit images."""
-    lights_per_ray: int = 4
-    """Lights that each of these rays is compared under."""
+    lights_per_ray: int = 12
+    """Lights that each of these rays is compared under, if there are as many."""
     warmup_steps: int = 2000
     """Steps on the capture's photos before relit images are used; the same number as the model's."""
 
@@ -71,7 +71,8 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         bundle = self._rays(view, row, column)
         if not relights:
             return bundle.to(self.device), {"image": self._to_float(self.images[view, row, column])}
-        light = torch.rand(count, self.light_directions.shape[1]).topk(self.config.lights_per_ray).indices
+        lights = self.light_directions.shape[1]
+        light = torch.rand(count, lights).topk(min(self.config.lights_per_ray, lights)).indices
         bundle.metadata["lights"] = self.light_directions[view[:, None], light].flatten(1)
         target = self.relit[view[:, None], light, row[:, None], column[:, None]]
         return bundle.to(self.device), {"image": self._to_float(target)}

@@ -34,33 +34,52 @@ class CaptureDecoder(nn.Module):
 class LightDecoder(nn.Module):
     """What another light changes: an offset to the logits of the capture's colours, zero when untrained.
 
-    The first layer is a sum of a part per ray and a part per light, so that a ray's part is computed once and kept.
+    Precomputed radiance transfer (Sloan et al. 2002) with a learned basis: a ray has a transfer vector per channel, a
+    light direction has its values of the basis, and the offset is their product. A ray's part is computed once and
+    kept, and any light after that costs one matrix product.
 
     Args:
         features: length of the feature vector.
         latents: length of the latent vector of a training view (it takes in what views disagree on).
-        hidden: units of each of the two hidden layers.
+        hidden: units of the hidden layers of the ray's part.
+        basis: functions of the light's direction.
     """
 
-    def __init__(self, features: int, latents: int, hidden: int) -> None:
+    def __init__(self, features: int, latents: int, hidden: int, basis: int) -> None:
         super().__init__()
         self.surface = nn.Linear(features, hidden)
-        self.light = nn.Linear(SH_COEFFICIENTS, hidden, bias=False)
         self.latent = nn.Linear(latents, hidden, bias=False)
-        self.offset = nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3))
-        zero_last(self.offset)
+        self.transfer = nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3 * basis))
+        self.gloss = nn.Sequential(nn.Linear(features + SH_COEFFICIENTS, 32), nn.ReLU(), nn.Linear(32, basis))
+        self.light = nn.Sequential(
+            nn.Linear(SH_COEFFICIENTS, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, basis)
+        )
+        zero_last(self.transfer)
+        zero_last(self.gloss)
 
     def encode(
-        self, features: Float[Tensor, "rays features"], latent: Float[Tensor, "*rays latents"]
-    ) -> Float[Tensor, "rays hidden"]:
-        """Return the part of the first layer that does not depend on the light."""
-        return self.surface(features) + self.latent(latent)
+        self,
+        features: Float[Tensor, "rays features"],
+        directions: Float[Tensor, "rays 3"],
+        latent: Float[Tensor, "*rays latents"],
+    ) -> Float[Tensor, "rays 3 basis"]:
+        """Return the rays' transfer vectors; ``directions`` are the rays' unit directions."""
+        transfer = self.transfer(self.surface(features) + self.latent(latent)).unflatten(-1, (3, -1))
+        gloss = self.gloss(torch.cat([features, spherical_harmonics(directions)], dim=-1))
+        return transfer + gloss[:, None]
+
+    def basis(self, directions: Float[Tensor, "*lights 3"]) -> Float[Tensor, "*lights basis"]:
+        """Return the values of the basis at unit directions towards lights (the field's frame)."""
+        return self.light(spherical_harmonics(directions))
 
     def forward(
-        self, encoded: Float[Tensor, "*#rays hidden"], light: Float[Tensor, "*#rays 3"]
-    ) -> Float[Tensor, "*#rays 3"]:
-        """Return the offset of the logits under the light from a unit direction (the field's frame)."""
-        return self.offset(encoded + self.light(spherical_harmonics(light)))
+        self, transfer: Float[Tensor, "rays 3 basis"], lights: Float[Tensor, "*rays lights 3"]
+    ) -> Float[Tensor, "rays lights 3"]:
+        """Return the offset of the logits under lights that all rays share, or under each ray's own."""
+        basis = self.basis(lights)
+        if basis.dim() == 2:  # noqa: PLR2004
+            return (transfer @ basis.T).transpose(1, 2)
+        return torch.bmm(basis, transfer.transpose(1, 2))
 
 
 def zero_last(layers: nn.Sequential) -> None:

@@ -18,27 +18,18 @@ class DensityGrid(nn.Module):
     def __init__(self, resolution: int) -> None:
         super().__init__()
         self.values = nn.Parameter(torch.zeros(1, 1, *[resolution] * 3))
-        self.register_buffer("coarse", torch.zeros(1))
+        self.register_buffer("coarse", torch.zeros(1, 1, 1))
         self.update_coarse()
 
     def forward(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
         """Return the density at points in [-1, 1]^3, trilinear and differentiable in the grid."""
-        raw = _sample(self.values, points.reshape(1, -1, 1, 1, 3))
-        return _activate(raw).reshape(points.shape[:-1])
-
-    def lookup(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
-        """Return the density of the nearest voxel of a half-resolution copy, without gradient: for placing samples."""
-        side = round(self.coarse.numel() ** (1 / 3))
-        index = ((points + 1.0) * (0.5 * side)).long().clamp_(0, side - 1)
-        x, y, z = index.unbind(-1)
-        return torch.take(self.coarse, (z * side + y) * side + x)
+        return _activate(trilinear(points.reshape(-1, 3), self.values[0, 0])).reshape(points.shape[:-1])
 
     @torch.no_grad()
     def update_coarse(self) -> None:
-        """Refresh the copy that ``lookup`` reads."""
-        density = _activate(self.values)
+        """Refresh ``coarse``, a copy at half the resolution: for placing samples."""
         side = self.values.shape[-1] // 2
-        self.coarse = functional.interpolate(density, size=(side,) * 3, mode="area").reshape(-1)
+        self.coarse = functional.interpolate(_activate(self.values), size=(side,) * 3, mode="area")[0, 0]
 
     @torch.no_grad()
     def resize(self, resolution: int) -> None:
@@ -71,24 +62,55 @@ class Features(nn.Module):
 
     def __init__(self, resolution: int, channels: int, grid_resolution: int, grid_channels: int) -> None:
         super().__init__()
-        self.planes = nn.Parameter(torch.rand(3, channels, resolution, resolution) * 0.02 - 0.01)
-        self.grid = nn.Parameter(torch.zeros(1, grid_channels, *[grid_resolution] * 3))
+        self.planes = nn.Parameter(torch.rand(3, resolution, resolution, channels) * 0.02 - 0.01)
+        self.grid = nn.Parameter(torch.zeros(*[grid_resolution] * 3, grid_channels))
         self.size = 2 * channels + grid_channels
 
-    def forward(self, points: Float[Tensor, "points 3"]) -> Float[Tensor, "points features"]:
-        """Return the features at points in [-1, 1]^3, linearly interpolated and differentiable in the storage."""
-        projections = torch.stack([points[:, [0, 1]], points[:, [0, 2]], points[:, [1, 2]]])
-        a, b, c = _sample(self.planes, projections.unsqueeze(2)).squeeze(-1)
-        coarse = _sample(self.grid, points.reshape(1, -1, 1, 1, 3)).reshape(self.grid.shape[1], -1)
-        return torch.cat([a + b + c, (1.0 + a) * (1.0 + b) * (1.0 + c) - 1.0, coarse]).t()
+    def forward(
+        self, points: Float[Tensor, "rays samples 3"], shares: Float[Tensor, "rays samples"]
+    ) -> Float[Tensor, "rays features"]:
+        """Return the features at points in [-1, 1]^3, summed over each ray's samples by their shares.
+
+        Linear interpolation, differentiable in the shares and the storage.
+        """
+        if points.device.type == "cpu":
+            from relightnerf.field import kernels
+
+            return kernels.composite(points, shares, self.planes, self.grid)
+        return composite_features(points, shares, self.planes, self.grid)
 
     @torch.no_grad()
     def resize(self, resolution: int) -> None:
         """Change the number of cells per axis of the planes, keeping the values."""
-        if self.planes.shape[-1] != resolution:
-            size = (resolution, resolution)
-            self.planes.data = functional.interpolate(self.planes, size=size, mode="bilinear", align_corners=True)
+        if self.planes.shape[1] != resolution:
+            size, planes = (resolution, resolution), self.planes.movedim(-1, 1)
+            resized = functional.interpolate(planes, size=size, mode="bilinear", align_corners=True)
+            self.planes.data = resized.movedim(1, -1).contiguous()
             self.planes.grad = None
+
+
+def composite_features(
+    points: Float[Tensor, "rays samples 3"],
+    shares: Float[Tensor, "rays samples"],
+    planes: Float[Tensor, "3 side side channels"],
+    grid: Float[Tensor, "depth height width coarse"],
+) -> Float[Tensor, "rays features"]:
+    """Compute ``Features.forward`` in plain torch, on any device."""
+    flat = points.flatten(0, 1)
+    projections = torch.stack([flat[:, [0, 1]], flat[:, [0, 2]], flat[:, [1, 2]]])
+    a, b, c = _sample(planes.movedim(-1, 1), projections.unsqueeze(2)).squeeze(-1)
+    coarse = _sample(grid.movedim(-1, 0)[None], flat.reshape(1, -1, 1, 1, 3)).reshape(grid.shape[-1], -1)
+    values = torch.cat([a + b + c, (1.0 + a) * (1.0 + b) * (1.0 + c) - 1.0, coarse])
+    return torch.einsum("frs,rs->rf", values.unflatten(1, shares.shape), shares)
+
+
+def trilinear(points: Float[Tensor, "points 3"], values: Float[Tensor, "side side side"]) -> Float[Tensor, "points"]:
+    """Interpolate a grid's values at points in [-1, 1]^3 (x along the last axis), differentiable in the values."""
+    if points.device.type == "cpu":
+        from relightnerf.field import kernels
+
+        return kernels.trilinear(points, values)
+    return _sample(values[None, None], points.reshape(1, -1, 1, 1, 3)).reshape(-1)
 
 
 def _sample(values: Tensor, points: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from nerfstudio.cameras.rays import RayBundle
@@ -15,19 +14,11 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder
 from relightnerf.field.grids import DensityGrid, Features
-from relightnerf.field.sampling import (
-    CONTRACTED_RADIUS,
-    contract,
-    distortion_loss,
-    ray_edges,
-    render_weights,
-    resample_edges,
-)
+from relightnerf.field.sampling import distortion_loss, place_samples, render_weights
 from relightnerf.lights import direction_from_angles
 
 _COARSE_UPDATE_STEPS = 10
 _TOTAL_VARIATION_STEPS = 5
-_MOST_COARSE_DEPTH = 1.0
 
 
 @dataclass
@@ -59,6 +50,8 @@ class RelightModelConfig(ModelConfig):
     """Length of the vector that a training view has of its own, for what views disagree on."""
     light_hidden: int = 96
     """Units per hidden layer of the light's decoder."""
+    light_basis: int = 48
+    """Functions of the light's direction whose products with a ray's transfer vectors are its colour."""
     coarse_samples: int = 96
     """Steps along a ray that look for surfaces."""
     fine_samples: int = 32
@@ -81,8 +74,8 @@ class RelightModelConfig(ModelConfig):
     """Weight of the distortion loss."""
     opacity_loss_mult: float = 1e-3
     """Weight of the light that no sample stops: every ray ends somewhere, and what is left has no colour to learn."""
-    total_variation_mult: float = 5e-2
-    """Weight of the total variation of the density grid, which counts in every fifth step."""
+    total_variation_mults: tuple[float, ...] = (5e-2, 2e-2, 2e-2)
+    """Weights of the total variation of the density grid at each resolution; it counts in every fifth step."""
     latent_loss_mult: float = 1e-3
     """Weight of the squared length of the views' latents."""
 
@@ -128,7 +121,7 @@ class RelightModel(Model):
         self.light_features = Features(config.light_plane_resolution, config.light_channels, *coarse)
         self.capture_decoder = CaptureDecoder(self.capture_features.size)
         features = self.capture_features.size + self.light_features.size
-        self.light_decoder = LightDecoder(features, config.latents, config.light_hidden)
+        self.light_decoder = LightDecoder(features, config.latents, config.light_hidden, config.light_basis)
         self.latents = nn.Parameter(torch.zeros(max(self.num_train_data, 1), config.latents))
         self._step = 0
         self.azimuth = ViewerSlider("Light azimuth (deg)", 0.0, -180.0, 180.0, 1.0)
@@ -177,7 +170,7 @@ class RelightModel(Model):
         """Load a state of any size: the grids first take the sizes found in it."""
         self.density.resize(state_dict["density.values"].shape[-1])
         for name in ("capture_features", "light_features"):
-            getattr(self, name).resize(state_dict[f"{name}.planes"].shape[-1])
+            getattr(self, name).resize(state_dict[f"{name}.planes"].shape[1])
         latents = state_dict["latents"]
         if latents.shape != self.latents.shape:
             self.latents.data = torch.zeros_like(latents, device=self.device)
@@ -199,8 +192,11 @@ class RelightModel(Model):
             module.requires_grad_(not warmup)
         self.latents.requires_grad_(not warmup)
 
+    def _level(self, step: int) -> int:
+        return sum(step >= resize for resize in self.config.resize_steps)
+
     def _resize(self, step: int) -> bool:
-        level = sum(step >= s for s in self.config.resize_steps)
+        level = self._level(step)
         before = self.density.values.shape[-1]
         self.density.resize(self.config.density_resolutions[level])
         self.capture_features.resize(self.config.plane_resolutions[level])
@@ -213,10 +209,7 @@ class RelightModel(Model):
             origins: in the field's frame.
             directions: unit vectors.
         """
-        unit, edges = self._place_samples(origins, directions)
-        points = contract(origins[:, None] + directions[:, None] * edges[..., None]) / CONTRACTED_RADIUS
-        middles = 0.5 * (points[:, 1:] + points[:, :-1])
-        lengths = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
+        unit, edges, middles, lengths = self._place_samples(origins, directions)
         weights = render_weights(self.density(middles) * lengths)
         chosen, shares = self._choose(weights)
         depth = _median(weights.detach(), edges[:, 1:])
@@ -237,23 +230,16 @@ class RelightModel(Model):
         return chosen, total / count * share / share.detach().clamp_min(1e-9)
 
     @torch.no_grad()
-    def _place_samples(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        config, rays = self.config, len(origins)
-        near, far = self._near_plane(), config.far_plane
-        coarse = torch.linspace(0.0, 1.0, config.coarse_samples + 1, device=origins.device).expand(rays, -1)
-        edges = ray_edges(coarse, origins, near, far)
-        points = contract(origins[:, None] + directions[:, None] * edges[..., None]) / CONTRACTED_RADIUS
-        lengths = (points[:, 1:] - points[:, :-1]).norm(dim=-1)
-        where = torch.rand(rays, config.coarse_samples, 1, device=origins.device) if self.training else 0.5
-        density = self.density.lookup(points[:, :-1] + (points[:, 1:] - points[:, :-1]) * where)
-        # a coarse cell at a silhouette looks solid: what is behind it must get samples too
-        weights = render_weights((density * lengths).clamp_max(_MOST_COARSE_DEPTH))
-        fine = torch.linspace(0.0, 1.0, config.fine_samples + 1, device=origins.device).expand(rays, -1)
+    def _place_samples(self, origins: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        config, rays, device = self.config, len(origins), origins.device
+        fine = torch.linspace(0.0, 1.0, config.fine_samples + 1, device=device).expand(rays, -1)
+        where = torch.full((rays, config.coarse_samples), 0.5, device=device)
         if self.training:
-            shift = (torch.rand(rays, config.fine_samples - 1, device=origins.device) - 0.5) / config.fine_samples
-            fine = fine + nn.functional.pad(shift, (1, 1))
-        unit = resample_edges(coarse, weights, fine)
-        return unit, ray_edges(unit, origins, near, far)
+            shift = (torch.rand(rays, config.fine_samples - 1, device=device) - 0.5) / config.fine_samples
+            fine, where = fine + nn.functional.pad(shift, (1, 1)), torch.rand_like(where)
+        return place_samples(
+            origins, directions, self.density.coarse, self._near_plane(), config.far_plane, where, fine
+        )
 
     def _near_plane(self) -> float:
         config = self.config
@@ -262,8 +248,7 @@ class RelightModel(Model):
 
     def composite(self, planes: Features, surface: RaySurface) -> Float[Tensor, "rays features"]:
         """Sum the features along each ray by weight."""
-        values = planes(surface.points.flatten(0, 1)).unflatten(0, surface.shares.shape)
-        return torch.einsum("rsf,rs->rf", values, surface.shares)
+        return planes(surface.points, surface.shares)
 
     def capture_logits(
         self, surface: RaySurface, directions: Float[Tensor, "rays 3"]
@@ -273,11 +258,15 @@ class RelightModel(Model):
         return self.capture_decoder(features, directions), features
 
     def encode_light(
-        self, surface: RaySurface, features: Float[Tensor, "rays features"], latent: Float[Tensor, "*rays latents"]
-    ) -> Float[Tensor, "rays hidden"]:
+        self,
+        surface: RaySurface,
+        features: Float[Tensor, "rays features"],
+        directions: Float[Tensor, "rays 3"],
+        latent: Float[Tensor, "*rays latents"],
+    ) -> Float[Tensor, "rays 3 basis"]:
         """Return what the light's decoder needs of each ray, for any light."""
         both = torch.cat([features, self.composite(self.light_features, surface)], dim=-1)
-        return self.light_decoder.encode(both, latent)
+        return self.light_decoder.encode(both, directions, latent)
 
     @property
     def mean_latent(self) -> Float[Tensor, "latents"]:
@@ -299,25 +288,24 @@ class RelightModel(Model):
         lights = (ray_bundle.metadata or {}).get("lights")
         if self.training and lights is not None:
             latent = self.latents[ray_bundle.camera_indices[:, 0]]
-            encoded = self.encode_light(surface, features.detach(), latent)
-            offset = self.light_decoder(encoded[:, None], lights.unflatten(-1, (-1, 3)))
+            encoded = self.encode_light(surface, features.detach(), ray_bundle.directions, latent)
+            offset = self.light_decoder(encoded, lights.unflatten(-1, (-1, 3)))
             return {**outputs, "rgb": torch.sigmoid(logits.detach()[:, None] + offset), "latent": latent}
         if not self.training and (light := self._current_light(lights, ray_bundle.directions)) is not None:
-            encoded = self.encode_light(surface, features, self.mean_latent)
-            logits = logits + self.light_decoder(encoded, light)
+            encoded = self.encode_light(surface, features, ray_bundle.directions, self.mean_latent)
+            logits = logits + self.light_decoder(encoded, light)[:, 0]
         if self.training:
             outputs |= {"weights": surface.weights, "edges": surface.edges}
         return {**outputs, "rgb": torch.sigmoid(logits)}
 
     def _current_light(self, lights: Tensor | None, directions: Tensor) -> Tensor | None:
+        """Return (rays, 1, 3) from the bundle, else (1, 3) from the viewer; None is the capture's own light."""
         if lights is not None:
-            return lights
+            return lights[:, None]
         if self.uses_capture_light.value:
             return None
         light = direction_from_angles(self.azimuth.value, self.elevation.value)
-        return torch.as_tensor(np.asarray(light), dtype=directions.dtype, device=directions.device).expand_as(
-            directions
-        )
+        return torch.as_tensor(light[None], dtype=directions.dtype, device=directions.device)
 
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None
@@ -333,7 +321,8 @@ class RelightModel(Model):
             losses["opacity"] = self.config.opacity_loss_mult * (1.0 - outputs["accumulation"]).mean()
             losses["distortion"] = self.config.distortion_loss_mult * spread
             if self._step % _TOTAL_VARIATION_STEPS == 0:
-                losses["total_variation"] = self.config.total_variation_mult * self.density.total_variation()
+                weight = self.config.total_variation_mults[self._level(self._step)]
+                losses["total_variation"] = weight * self.density.total_variation()
         return losses
 
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:

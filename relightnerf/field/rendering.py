@@ -1,7 +1,7 @@
 """Pictures of a scene's field: one pass through the field for a camera, then any light for the cost of a decoder."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,14 @@ from relightnerf.field.frame import FieldFrame
 from relightnerf.field.model import RaySurface, RelightModel, RelightModelConfig
 from relightnerf.field.runs import run_folder
 from relightnerf.field.training import newest_checkpoint
+from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, Lighting
 from relightnerf.scene import Scene
 
 _RAYS_AT_ONCE = 8192
+_PIXELS_AT_ONCE = 4096
+_AMBIENT_DIRECTIONS = 48
+_NO_LIGHT = 1e-6
+_CLOSEST = 0.02  # nearest that a near light comes to a surface, in the field's units
 
 
 @dataclass(frozen=True)
@@ -29,13 +34,17 @@ class FeatureBuffer:
 
     Attributes:
         camera: the camera.
-        logits: (height * width, 3), of the sRGB colours under the capture's own light.
-        encoded: (height * width, hidden), for the light's decoder; None for a field without lights.
+        logits: (pixels, 3), of the sRGB colours under the capture's own light.
+        transfer: (pixels, 3, basis), for the light's decoder; None for a field without lights.
+        points: (pixels, 3), what is seen, in the capture's world.
+        kept: what the renderer has computed from these and may need again.
     """
 
     camera: Camera
     logits: Tensor
-    encoded: Tensor | None
+    transfer: Tensor | None
+    points: Tensor
+    kept: dict[str, Tensor] = field(default_factory=dict)
 
 
 class FieldRenderer:
@@ -68,6 +77,11 @@ class FieldRenderer:
         state = torch.load(checkpoint, map_location="cpu")["pipeline"]
         return cls(_model(settings, state).to(resolve_device(device)), scene_frame(scene, scene.cameras()))
 
+    @property
+    def center_world(self) -> Float[np.ndarray, "3"]:
+        """What the photos look at, in the capture's world: where near lights have the brightness asked for."""
+        return self._frame.center
+
     @torch.no_grad()
     def features(self, camera: Camera) -> FeatureBuffer:
         """Pass through the field once.
@@ -76,13 +90,16 @@ class FieldRenderer:
             camera: posed in the capture's world frame.
         """
         model = self._model
-        logits, encoded = [], []
+        logits, transfer, points = [], [], []
+        position = torch.as_tensor(camera.camera_to_world[:3, 3], dtype=torch.float32, device=model.device)
+        turn = torch.as_tensor(self._frame.rotation, dtype=torch.float32, device=model.device)
         for directions, surface, _ in self._surfaces(camera):
             colour, features = model.capture_logits(surface, directions)
             logits.append(colour)
+            points.append(position + (directions @ turn) * (surface.depth / self._frame.scale))
             if model.has_lights:
-                encoded.append(model.encode_light(surface, features, model.mean_latent))
-        return FeatureBuffer(camera, torch.cat(logits), torch.cat(encoded) if encoded else None)
+                transfer.append(model.encode_light(surface, features, directions, model.mean_latent))
+        return FeatureBuffer(camera, torch.cat(logits), torch.cat(transfer) if transfer else None, torch.cat(points))
 
     @torch.no_grad()
     def depth(self, camera: Camera) -> Float[np.ndarray, "height width"]:
@@ -104,32 +121,109 @@ class FieldRenderer:
 
     @torch.no_grad()
     def relight(
-        self, buffer: FeatureBuffer, direction_world: Float[np.ndarray, "3"] | None = None
+        self, buffer: FeatureBuffer, light: "Lighting | Float[np.ndarray, '3'] | None" = None
     ) -> Float[np.ndarray, "height width 3"]:
         """Return the picture (sRGB in [0, 1], float32) under a light; only the light's decoder runs.
 
         Args:
             buffer: from ``features``.
-            direction_world: unit vector towards the light in the capture's world; None: the capture's own light.
+            light: any lighting; or a unit vector towards one canonical light in the capture's world; None: the
+                capture's own light.
 
         Raises:
             InputError: a light is asked of a field that was fitted without any.
         """
-        logits = buffer.logits
-        if direction_world is not None:
-            if buffer.encoded is None:
-                raise InputError("this field knows only the capture's own light", "run `relightnerf fit`")
-            light = torch.as_tensor(self._frame.directions(direction_world), dtype=logits.dtype, device=logits.device)
-            logits = logits + self._model.light_decoder(buffer.encoded, light)
-        size = (buffer.camera.height, buffer.camera.width, 3)
-        return torch.sigmoid(logits).reshape(size).cpu().numpy()
+        if light is None:
+            colours = torch.sigmoid(buffer.logits)
+        elif buffer.transfer is None:
+            raise InputError("this field knows only the capture's own light", "run `relightnerf fit`")
+        elif isinstance(light, Lighting):
+            colours = _linear_to_srgb(self._lit(buffer, light))
+        else:
+            colours = torch.sigmoid(buffer.logits + self._offsets(buffer.transfer, light[None])[:, 0])
+        return colours.reshape(buffer.camera.height, buffer.camera.width, 3).cpu().numpy()
+
+    def _offsets(self, transfer: Tensor, directions_world: np.ndarray) -> Tensor:
+        return self._model.light_decoder(transfer, self._tensor(self._frame.directions(directions_world)))
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.float32, device=self._model.device)
+
+    def _lit(self, buffer: FeatureBuffer, lighting: Lighting) -> Tensor:
+        """Return linear colours (pixels, 3): light adds, and the decoder gives each light with its ambient part."""
+        total = self._sum(buffer, lighting.directions, lighting.colors)
+        counted = lighting.colors.sum(axis=0)
+        for position, color in zip(lighting.positions, lighting.position_colors, strict=True):
+            disc = self._near(buffer, position) - self._ambient(buffer)
+            total += disc * self.falloff(buffer, position) * self._tensor(color)
+        missing = lighting.ambient - counted
+        if np.abs(missing).max() > _NO_LIGHT:
+            total += self._ambient(buffer) * self._tensor(missing)
+        return total.clamp_min(0.0)
+
+    def _sum(self, buffer: FeatureBuffer, directions_world: np.ndarray, colors: np.ndarray) -> Tensor:
+        assert buffer.transfer is not None
+        total = torch.zeros_like(buffer.logits)
+        if len(directions_world):
+            factors = self._tensor(colors)
+            parts = (value.split(_PIXELS_AT_ONCE) for value in (buffer.logits, buffer.transfer, total))
+            for logits, transfer, result in zip(*parts, strict=True):
+                linear = _srgb_to_linear(torch.sigmoid(logits[:, None] + self._offsets(transfer, directions_world)))
+                result.copy_(torch.einsum("plc,lc->pc", linear, factors))
+        return total
+
+    def _near(self, buffer: FeatureBuffer, position: np.ndarray) -> Tensor:
+        """Return linear colours (pixels, 3) under a canonical light at a place (world)."""
+        assert buffer.transfer is not None
+        towards = self._tensor(position) - buffer.points
+        lights = torch.nn.functional.normalize(towards, dim=-1) @ self._tensor(self._frame.rotation).T
+        offsets = self._model.light_decoder(buffer.transfer, lights[:, None])[:, 0]
+        return _srgb_to_linear(torch.sigmoid(buffer.logits + offsets))
+
+    def falloff(self, buffer: FeatureBuffer, position_world: Float[np.ndarray, "3"]) -> Float[Tensor, "pixels 1"]:
+        """Return what a light at a place gives to what is seen, 1 at the distance of ``center_world``."""
+        place, closest = self._tensor(position_world), _CLOSEST / self._frame.scale
+        distance = (place - buffer.points).norm(dim=-1, keepdim=True).clamp_min(closest)
+        reference = (place - self._tensor(self.center_world)).norm().clamp_min(closest)
+        return (reference / distance).square()
+
+    def _ambient(self, buffer: FeatureBuffer) -> Tensor:
+        """Return the linear colours under the canonical ambient light alone.
+
+        Discs from everywhere make an even light of radiance ``IRRADIANCE / (4 pi) ``, and those from below the horizon
+        are taken to reach nothing: with L the mean over the upper half of canonical pictures, the ambient part A solves
+        (L - A) / 2 / (IRRADIANCE / (4 pi)) = A / AMBIENT_RADIANCE.
+        """
+        if "ambient" not in buffer.kept:
+            directions = _upper_half(_AMBIENT_DIRECTIONS) @ self._frame.rotation
+            mean = self._sum(buffer, directions, np.full((len(directions), 3), 1.0 / len(directions)))
+            ratio = AMBIENT_RADIANCE * 2.0 * np.pi / IRRADIANCE
+            buffer.kept["ambient"] = mean * (ratio / (1.0 + ratio))
+        return buffer.kept["ambient"]
+
+
+def _upper_half(count: int) -> Float[np.ndarray, "count 3"]:
+    """Return evenly spread unit vectors with z above 0 (a Fibonacci lattice)."""
+    index = np.arange(count) + 0.5
+    z, azimuth = index / count, index * np.pi * (3.0 - np.sqrt(5.0))
+    flat = np.sqrt(1.0 - z * z)
+    return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), z], axis=-1)
+
+
+def _srgb_to_linear(srgb: Tensor) -> Tensor:
+    return torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004
+
+
+def _linear_to_srgb(linear: Tensor) -> Tensor:
+    linear = linear.clamp(0.0, 1.0)
+    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)  # noqa: PLR2004
 
 
 def _model(settings: RelightModelConfig, state: dict[str, Tensor]) -> RelightModel:
     from nerfstudio.data.scene_box import SceneBox
 
     weights = {key.removeprefix("_model."): value for key, value in state.items() if key.startswith("_model.")}
-    has_lights = bool(weights["light_decoder.offset.3.weight"].any())
+    has_lights = bool(weights["light_decoder.transfer.3.weight"].any())
     metadata = {"light_directions": None} if has_lights else {}
     box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
     model = settings.setup(scene_box=box, num_train_data=len(weights["latents"]), metadata=metadata)

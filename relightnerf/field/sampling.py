@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+_MOST_COARSE_DEPTH = 1.0
 CONTRACTED_RADIUS = 2.0
 """Half the side of the cube that ``contract`` maps all of space into."""
 
@@ -62,6 +63,58 @@ def resample_edges(
     low, high = cumulative.gather(-1, index - 1), cumulative.gather(-1, index)
     start, end = edges.gather(-1, index - 1), edges.gather(-1, index)
     return start + (end - start) * ((unit - low) / (high - low).clamp_min(1e-9)).clamp(0.0, 1.0)
+
+
+def place_samples(
+    origins: Float[Tensor, "rays 3"],
+    directions: Float[Tensor, "rays 3"],
+    density: Float[Tensor, "side side side"],
+    near: float,
+    far: float,
+    where: Float[Tensor, "rays coarse"],
+    fine: Float[Tensor, "rays edges"],
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Place the ends of a ray's intervals where a coarse density is.
+
+    Args:
+        origins: in the field's frame.
+        directions: unit vectors.
+        density: per length, by nearest cell, on [-1, 1]^3 (contracted space, scaled), x along the last axis.
+        near: smallest distance.
+        far: largest distance.
+        where: in [0, 1]: at which place of each coarse step the density is looked up.
+        fine: increasing, in [0, 1]: at which shares of the coarse weight the ends are.
+
+    Returns:
+        The ends' positions in [0, 1] (``ray_edges``), their distances, and the intervals' middles (rays, intervals, 3)
+        and lengths (rays, intervals) in [-1, 1]^3.
+    """
+    if origins.device.type == "cpu":
+        from relightnerf.field import kernels
+
+        return kernels.place_samples(origins, directions, density, near, far, where, fine)
+    return placed_samples(origins, directions, density, near, far, where, fine)
+
+
+def placed_samples(
+    origins: Tensor, directions: Tensor, density: Tensor, near: float, far: float, where: Tensor, fine: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compute ``place_samples`` in plain torch, on any device."""
+    coarse = torch.linspace(0.0, 1.0, where.shape[1] + 1, device=origins.device).expand(len(origins), -1)
+    points = _scaled(origins, directions, ray_edges(coarse, origins, near, far))
+    steps, side = points.diff(dim=1), density.shape[0]
+    cells = ((points[:, :-1] + steps * where[..., None] + 1.0) * (0.5 * side)).long().clamp_(0, side - 1)
+    x, y, z = cells.unbind(-1)
+    depths = torch.take(density, (z * side + y) * side + x) * steps.norm(dim=-1)
+    # a coarse cell at a silhouette looks solid: what is behind it must get samples too
+    unit = resample_edges(coarse, render_weights(depths.clamp_max(_MOST_COARSE_DEPTH)), fine)
+    edges = ray_edges(unit, origins, near, far)
+    points = _scaled(origins, directions, edges)
+    return unit, edges, 0.5 * (points[:, 1:] + points[:, :-1]), points.diff(dim=1).norm(dim=-1)
+
+
+def _scaled(origins: Tensor, directions: Tensor, distances: Tensor) -> Tensor:
+    return contract(origins[:, None] + directions[:, None] * distances[..., None]) / CONTRACTED_RADIUS
 
 
 def distortion_loss(weights: Float[Tensor, "rays samples"], edges: Float[Tensor, "rays edges"]) -> Float[Tensor, ""]:

@@ -11,6 +11,7 @@ from relightnerf.lights._directions import (
     normalized_direction,
     rotation_between,
 )
+from relightnerf.lights._lighting import Lighting, environment_lighting, turn_about
 from relightnerf.lights._sets import LightSet, light_entries, load_lights, parsed_lights, reference_lights, save_lights
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ __all__ = [
     "IRRADIANCE",
     "SH_COEFFICIENTS",
     "LightSet",
+    "Lighting",
     "angles_from_direction",
     "direction_from_angles",
+    "environment_lighting",
     "fit_ball_direction",
     "gray_ball",
     "instant_ngp_signs",
@@ -42,6 +45,7 @@ __all__ = [
     "save_lights",
     "sh_rotation",
     "spherical_harmonics",
+    "turn_about",
 ]
 
 

@@ -1,21 +1,26 @@
 """Pictures and videos of the relightable field."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 from relightnerf.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from relightnerf.cameras import Cameras
-    from relightnerf.lights import LightSet
+    from relightnerf.cameras import Camera, Cameras
+    from relightnerf.lights import Lighting, LightSet
+    from relightnerf.rendering import Light
     from relightnerf.scene import Scene
 
 _VIDEO_SUFFIXES = (".mp4", ".gif")
-_SWEEP_START = (0.0, 30.0)
+_SWEEP_START = "0,30"
+_LIGHT_PARTS = ("az", "el")
 _SWING_DEG = 80.0
 _RIGHT_ANGLE = 90.0
 
@@ -38,13 +43,24 @@ class Render:
     path: str | None = None
     """Make a video: orbit, spiral, capture (along the photos), stand (at a central photo), or a file like --cameras
     with a camera a frame."""
-    light: str | None = None
-    """One light as AZIMUTH,ELEVATION in degrees, e.g. 45,30; without it a video shows the capture's own light."""
+    light: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A far light as AZIMUTH,ELEVATION in degrees, e.g. 45,30, then its intensity or R,G,B factors if not 1, e.g.
+    45,30,0.5 or 45,30,1,0.6,0.3. Give it several times for several lights at once."""
     light_frame: Literal["world", "camera"] = "world"
     """world: azimuth from +x counter-clockwise seen from above; camera: azimuth from behind the camera to the right."""
+    point: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A near light as X,Y,Z in the capture's world, then its intensity or R,G,B factors; may be given several times."""
+    envmap: Path | None = None
+    """An environment map (.exr or .hdr, equirectangular); its middle column is azimuth 0."""
+    rotation: float = 0.0
+    """Degrees by which the environment map is turned about up, counter-clockwise seen from above."""
+    samples: int = 64
+    """Directions that stand for the environment map, more where it is brighter."""
+    intensity: float = 1.0
+    """Factor on all of --light, --point and --envmap."""
     light_path: Literal["stand", "sweep", "swing"] = "stand"
-    """stand: the light stays; sweep: it starts at --light (or 0,30) and turns once around during the video; swing: it
-    goes 80 degrees to one side of --light, then to the other, and back."""
+    """stand: the light stays; sweep: what --light and --envmap give (or 0,30) turns once around during the video;
+    swing: it turns 80 degrees to one side, then to the other, and back."""
     seconds: float = 5.0
     """Length of a video, unless its path is a file."""
     fps: int = 24
@@ -80,15 +96,20 @@ class Render:
         for name, value in (("width", self.width), ("height", self.height), ("fps", self.fps)):
             if value is not None and value < 1:
                 raise InputError(f"--{name} {value}: not above 0", "give a positive whole number")
-        parse_light(self.light)
+        for text in self.light:
+            parse_light(text)
+        for text in self.point:
+            parse_point(text)
+        if self.samples < 1 or not (math.isfinite(self.intensity) and self.intensity > 0.0):
+            raise InputError(f"--samples {self.samples}, --intensity {self.intensity}: not above 0", "give more")
         if self.path is None:
             self._check_pictures()
         else:
             self._check_video()
 
     def _check_pictures(self) -> None:
-        if self.light is not None and self.lights is not None:
-            raise InputError("--light and --lights are both given", "give one of them")
+        if self._is_lit() and self.lights is not None:
+            raise InputError("--lights is given, and --light, --point or --envmap as well", "give one or the others")
         if self.light_path != "stand":
             raise InputError(f"--light-path {self.light_path}: only videos have moving lights", "give --path as well")
         if self.output is not None and self.output.suffix in _VIDEO_SUFFIXES:
@@ -113,7 +134,7 @@ class Render:
         from relightnerf.rendering import SceneRenderer, cameras_from_file
 
         cameras = cameras_from_file(self.cameras, scene) if self.cameras else scene.cameras()
-        lights = self._light_set(scene)
+        lights = self._named_lights(scene)
         folder = self.output or scene.renders
         SceneRenderer(scene, device, self.force).pictures(self._resized(cameras), lights, folder, self.capture_light)
 
@@ -122,19 +143,51 @@ class Render:
 
         cameras = self._resized(self._path_cameras(scene))
         output = self.output or scene.renders / f"{Path(str(self.path)).stem}.mp4"
-        directions = self._directions(scene, cameras)
-        SceneRenderer(scene, device, self.force).video(cameras, directions, output, self.fps)
+        lights = self._frame_lights(scene, cameras)
+        SceneRenderer(scene, device, self.force).video(cameras, lights, output, self.fps)
 
-    def _light_set(self, scene: "Scene") -> "LightSet | None":
-        import numpy as np
+    def _is_lit(self) -> bool:
+        return bool(self.light or self.point or self.envmap)
 
-        from relightnerf.lights import LightSet, direction_from_angles, load_lights
+    def _named_lights(self, scene: "Scene") -> "LightSet | Callable[[Camera], dict[str, Light]] | None":
+        from relightnerf.lights import load_lights
 
-        angles = parse_light(self.light)
-        if angles is None:
+        if not self._is_lit():
             return load_lights(self.lights) if self.lights else None
-        direction = direction_from_angles(*angles, self.light_frame, scene.world_up)
-        return LightSet(self.light_frame, (f"az{angles[0]:g}_el{angles[1]:g}",), np.array([direction]))
+        lighting = self._lighting(scene)
+        parts = [
+            "_".join(f"{k}{v:g}" for k, v in zip(_LIGHT_PARTS, parse_light(t)[0], strict=True)) for t in self.light
+        ]
+        parts += ["point_" + "_".join(f"{value:g}" for value in parse_point(text)[0]) for text in self.point]
+        if self.envmap is not None:
+            parts.append(f"{self.envmap.stem}_{self.rotation:g}" if self.rotation else self.envmap.stem)
+        return lambda camera: {"+".join(parts): lighting(camera, 0.0)}
+
+    def _lighting(self, scene: "Scene") -> "Callable[[Camera, float], Lighting]":
+        """Return what gives the lighting for a camera, the lights of --light and --envmap turned by some degrees."""
+        from relightnerf.hdr import read_hdr
+        from relightnerf.lights import Lighting, environment_lighting
+
+        lamps = sum((Lighting.near(*parse_point(text)) for text in self.point), Lighting())
+        radiance = None if self.envmap is None else read_hdr(self.envmap)
+        far = [parse_light(text) for text in self.light]
+
+        def lighting(camera: "Camera", turn_deg: float) -> Lighting:
+            total = lamps
+            for (azimuth, elevation), color in far:
+                total += Lighting.far(self._direction(scene, camera, azimuth + turn_deg, elevation), color)
+            if radiance is not None:
+                rotation_deg = self.rotation + turn_deg
+                total += environment_lighting(radiance, self.samples, rotation_deg, scene.world_up)
+            return total.scaled(self.intensity)
+
+        return lighting
+
+    def _direction(self, scene: "Scene", camera: "Camera", azimuth: float, elevation: float) -> "np.ndarray":
+        from relightnerf.lights import LightSet, direction_from_angles
+
+        direction = direction_from_angles(azimuth, elevation, self.light_frame, scene.world_up)
+        return LightSet(self.light_frame, ("",), direction[None]).directions_world(camera.camera_to_world)[0]
 
     def _path_cameras(self, scene: "Scene") -> "Cameras":
         from relightnerf import camera_paths
@@ -157,22 +210,16 @@ class Render:
             )
         return cameras_from_file(file, scene)
 
-    def _directions(self, scene: "Scene", cameras: "Cameras") -> "np.ndarray | None":
+    def _frame_lights(self, scene: "Scene", cameras: "Cameras") -> "list[Light]":
         import numpy as np
 
-        from relightnerf.lights import LightSet, direction_from_angles
-
-        angles = parse_light(self.light)
-        if angles is None and self.light_path == "stand":
-            return None
-        azimuth, elevation = angles or _SWEEP_START
+        if not self._is_lit() and self.light_path == "stand":
+            return [None] * len(cameras)
+        lit = self if self._is_lit() else replace(self, light=(_SWEEP_START,))
+        lighting = lit._lighting(scene)
         phase = np.arange(len(cameras)) / len(cameras)
         turns = {"stand": 0.0 * phase, "sweep": 360.0 * phase, "swing": _SWING_DEG * np.sin(2.0 * np.pi * phase)}
-        directions = []
-        for turn, pose in zip(turns[self.light_path], cameras.camera_to_world, strict=True):
-            direction = direction_from_angles(azimuth + turn, elevation, self.light_frame, scene.world_up)
-            directions.append(LightSet(self.light_frame, ("",), direction[None]).directions_world(pose)[0])
-        return np.array(directions)
+        return [lighting(cameras[i], float(turn)) for i, turn in enumerate(turns[self.light_path])]
 
     def _resized(self, cameras: "Cameras") -> "Cameras":
         from relightnerf.camera_paths import resized
@@ -185,21 +232,48 @@ class Render:
         return resized(cameras, width, height)
 
 
-def parse_light(light: str | None) -> tuple[float, float] | None:
-    """Read "AZIMUTH,ELEVATION" in degrees; None stays None.
+def parse_light(text: str) -> tuple[tuple[float, float], "np.ndarray"]:
+    """Read "AZIMUTH,ELEVATION" in degrees, and factors on the light: none, an intensity, or R,G,B.
+
+    Returns:
+        The angles, and the light's colour (3,).
 
     Raises:
-        InputError: not two finite numbers, or an elevation beyond the zenith.
+        InputError: something else, an elevation beyond the zenith, or a negative factor.
     """
-    if light is None:
-        return None
+    (azimuth, elevation), color = _numbers("--light", text, 2, "an azimuth and an elevation", "45,30")
+    if abs(elevation) > _RIGHT_ANGLE:
+        raise InputError(f"--light {text}: not an azimuth and an elevation from -90 to 90", "give degrees, e.g. 45,30")
+    return (azimuth, elevation), color
+
+
+def parse_point(text: str) -> tuple["np.ndarray", "np.ndarray"]:
+    """Read "X,Y,Z" in world units, and factors on the light: none, an intensity, or R,G,B.
+
+    Returns:
+        The position (3,), and the light's colour (3,).
+
+    Raises:
+        InputError: something else, or a negative factor.
+    """
+    import numpy as np
+
+    position, color = _numbers("--point", text, 3, "a position", "0.5,0,1.5")
+    return np.array(position), color
+
+
+def _numbers(flag: str, text: str, count: int, meaning: str, example: str) -> tuple[list[float], "np.ndarray"]:
+    import numpy as np
+
     try:
-        azimuth, elevation = (float(part) for part in light.split(","))
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        azimuth = elevation = math.nan
-    if not (math.isfinite(azimuth) and abs(elevation) <= _RIGHT_ANGLE):
-        raise InputError(f"--light {light}: not an azimuth and an elevation from -90 to 90", "give degrees, e.g. 45,30")
-    return azimuth, elevation
+        numbers = []
+    factors = numbers[count:] or [1.0]
+    if len(numbers) < count or len(factors) not in (1, 3) or not np.isfinite(numbers).all() or min(factors) < 0.0:
+        what = f"{flag} {text}: not {meaning}, then an intensity or R,G,B if any"
+        raise InputError(what, f"give e.g. {example} or {example},0.5")
+    return numbers[:count], np.broadcast_to(np.array(factors), 3).copy()
 
 
 def _central_depth(scene: "Scene", cameras: "Cameras") -> float | None:

@@ -101,7 +101,7 @@ class Run:
             self.scene,
             self._video,
             path="stand" if self.preset == "quick" else "spiral",
-            light="0,35",
+            light=("0,35",),
             light_frame="camera",
             light_path="swing",
             seconds=4.0,

@@ -5,25 +5,42 @@ import torch
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder
 
 
-def test_an_untrained_light_decoder_adds_exactly_nothing() -> None:
+def _decoder() -> tuple[LightDecoder, torch.Tensor]:
     torch.manual_seed(0)
-    decoder = LightDecoder(features=10, latents=4, hidden=16)
-    encoded = decoder.encode(torch.randn(50, 10), torch.randn(50, 4))
-    light = torch.nn.functional.normalize(torch.randn(50, 3), dim=-1)
-    assert encoded.abs().sum() > 0
-    assert (decoder(encoded, light) == 0).all()
+    decoder = LightDecoder(features=10, latents=4, hidden=16, basis=6)
+    directions = torch.nn.functional.normalize(torch.randn(50, 3), dim=-1)
+    return decoder, decoder.encode(torch.randn(50, 10), directions, torch.randn(50, 4))
+
+
+def _lights(*shape: int) -> torch.Tensor:
+    return torch.nn.functional.normalize(torch.randn(*shape, 3), dim=-1)
+
+
+def test_an_untrained_light_decoder_adds_exactly_nothing() -> None:
+    decoder, transfer = _decoder()
+    assert transfer.shape == (50, 3, 6)
+    assert (decoder(transfer, _lights(50, 2)) == 0).all()
+
+
+def test_lights_that_all_rays_share_are_each_ray_s_own() -> None:
+    decoder, _ = _decoder()
+    transfer, lights = torch.randn(50, 3, 6), _lights(4)
+    own = decoder(transfer, lights.expand(50, 4, 3))
+    assert own.shape == (50, 4, 3)
+    assert own.std() > 0.01
+    torch.testing.assert_close(decoder(transfer, lights), own)
 
 
 def test_one_step_of_training_reaches_the_light_decoder() -> None:
-    torch.manual_seed(0)
-    decoder = LightDecoder(features=10, latents=4, hidden=16)
-    light = torch.nn.functional.normalize(torch.randn(2, 50, 3), dim=-1)
-    encoded = decoder.encode(torch.randn(50, 10), torch.randn(4))
+    decoder, transfer = _decoder()
+    lights = _lights(50, 2)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=0.01)
-    (decoder(encoded, light[0]) - 1.0).square().mean().backward()
+    (decoder(transfer, lights) - 1.0).square().mean().backward()
     optimizer.step()
-    encoded = encoded.detach()
-    assert not torch.equal(decoder(encoded, light[0]), decoder(encoded, light[1]))
+    torch.manual_seed(0)
+    after = decoder.encode(torch.randn(50, 10), _lights(50), torch.randn(50, 4))
+    offsets = decoder(after, lights)
+    assert not torch.equal(offsets[:, 0], offsets[:, 1])
 
 
 def test_an_untrained_capture_decoder_sees_no_view_direction() -> None:

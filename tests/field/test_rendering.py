@@ -4,15 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from relightnerf.cameras import Camera
+from relightnerf.color import srgb_to_linear
 from relightnerf.errors import InputError
 from relightnerf.field.dataparser import scene_frame
+from relightnerf.field.decoders import zero_last
 from relightnerf.field.frame import FieldFrame
-from relightnerf.field.rendering import FieldRenderer
+from relightnerf.field.rendering import FeatureBuffer, FieldRenderer
 from relightnerf.field.runs import load_pipeline, run_config
-from relightnerf.lights import rotation_between
+from relightnerf.lights import Lighting, environment_lighting, rotation_between
 from relightnerf.pipeline.geometry import base_field
 from relightnerf.scene import Scene
 
@@ -49,8 +50,8 @@ def test_the_fit_leaves_the_picture_under_the_capture_s_light_as_it_was(tiny_sce
 
 def test_light_that_was_trained_no_step_changes_nothing(tiny_scene: Scene) -> None:
     _, pipeline, _ = load_pipeline(tiny_scene)
-    torch.nn.init.zeros_(pipeline.model.light_decoder.offset[-1].weight)
-    torch.nn.init.zeros_(pipeline.model.light_decoder.offset[-1].bias)
+    for layers in (pipeline.model.light_decoder.transfer, pipeline.model.light_decoder.gloss):
+        zero_last(layers)
     renderer = FieldRenderer(pipeline.model, scene_frame(tiny_scene, tiny_scene.cameras()))
     seen = renderer.features(tiny_scene.cameras()[0])
     np.testing.assert_array_equal(renderer.relight(seen, LIGHT), renderer.relight(seen))
@@ -83,3 +84,65 @@ def test_a_field_of_the_capture_s_light_alone_refuses_others(tiny_scene: Scene) 
     base = FieldRenderer.load(tiny_scene, "cpu", base_field(tiny_scene))
     with pytest.raises(InputError, match="only the capture's own light"):
         base.relight(base.features(tiny_scene.cameras()[0]), LIGHT)
+
+
+def _linear(renderer: FieldRenderer, seen: FeatureBuffer, light: object) -> np.ndarray:
+    return srgb_to_linear(renderer.relight(seen, light).astype(np.float64))
+
+
+def test_a_canonical_light_is_the_same_as_lighting_and_as_a_direction(tiny_scene: Scene) -> None:
+    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    seen = renderer.features(tiny_scene.cameras()[0])
+    np.testing.assert_allclose(renderer.relight(seen, Lighting.far(LIGHT)), renderer.relight(seen, LIGHT), atol=1e-5)
+
+
+def test_two_lights_together_are_the_sum_of_both(tiny_scene: Scene) -> None:
+    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    seen = renderer.features(tiny_scene.cameras()[0])
+    centre = renderer.center_world
+    lights = [
+        Lighting.far(LIGHT, np.array([0.3, 0.1, 0.2])),
+        Lighting.far(np.array([0.0, -0.6, 0.8]), 0.2),
+        Lighting.near(centre + [0.2, 0.1, 0.9], 0.1),
+        environment_lighting(np.random.default_rng(0).random((16, 32, 3)) * 0.05, 12),
+    ]
+    for first in range(len(lights)):
+        for second in range(first):
+            both = _linear(renderer, seen, lights[first] + lights[second])
+            assert both.max() < 1.0
+            apart = _linear(renderer, seen, lights[first]) + _linear(renderer, seen, lights[second])
+            np.testing.assert_allclose(both, apart, atol=1e-4)
+
+
+def test_a_near_light_far_away_is_a_far_light(tiny_scene: Scene) -> None:
+    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    seen = renderer.features(tiny_scene.cameras()[0])
+    near = Lighting.near(renderer.center_world + 1e5 * LIGHT)
+    np.testing.assert_allclose(renderer.relight(seen, near), renderer.relight(seen, LIGHT), atol=2e-3)
+
+
+def test_what_a_lamp_gives_falls_with_the_square_of_the_distance(tiny_scene: Scene) -> None:
+    renderer, camera = FieldRenderer.load(tiny_scene, "cpu"), tiny_scene.cameras()[0]
+    seen, lamp = renderer.features(camera), renderer.center_world + [0.3, 0.2, 1.0]
+    along = camera.rays_camera() * renderer.depth(camera)[..., None]
+    points = along @ camera.camera_to_world[:3, :3].T + camera.camera_to_world[:3, 3]
+    known = renderer.depth(camera) > 0.0
+    assert known.any()
+    np.testing.assert_allclose(seen.points.reshape(*known.shape, 3)[known], points[known], atol=1e-3)
+    distance = np.linalg.norm(lamp - points, axis=-1)[known]
+    expected = (np.linalg.norm(lamp - renderer.center_world) / distance) ** 2
+    near, far = (
+        Lighting.near(lamp, 0.1),
+        Lighting.near(renderer.center_world + 1e5 * (lamp - renderer.center_world), 0.1),
+    )
+    assert not np.allclose(renderer.relight(seen, near), renderer.relight(seen, far), atol=1e-3)
+    falloff = renderer.falloff(seen, lamp).reshape(known.shape)[known]
+    np.testing.assert_allclose(falloff, expected, rtol=1e-2)
+
+
+def test_even_light_from_everywhere_is_ambient_light(tiny_scene: Scene) -> None:
+    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    seen = renderer.features(tiny_scene.cameras()[0])
+    even = environment_lighting(np.full((32, 64, 3), 0.15), 128, world_up=tiny_scene.world_up)
+    ambient = Lighting(ambient=np.ones(3))
+    np.testing.assert_allclose(_linear(renderer, seen, even), _linear(renderer, seen, ambient), atol=0.02)

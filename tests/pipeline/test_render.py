@@ -11,7 +11,9 @@ from stopping import stop_after
 
 from relightnerf import rendering
 from relightnerf.cameras import save_cameras
+from relightnerf.color import srgb_to_linear, to_float
 from relightnerf.errors import InputError
+from relightnerf.hdr import write_hdr
 from relightnerf.images import read_image
 from relightnerf.lights import LightSet, save_lights
 from relightnerf.pipeline.render import Render, parse_light
@@ -72,7 +74,7 @@ def test_one_light_may_be_given_by_its_angles(
     tiny_scene: Scene, two_cameras: Path, three_lights: Path, tmp_path: Path
 ) -> None:
     Render(tiny_scene.root, tmp_path / "file", two_cameras, three_lights).run()
-    Render(tiny_scene.root, tmp_path / "angles", two_cameras, light="90,0").run()
+    Render(tiny_scene.root, tmp_path / "angles", two_cameras, light=("90,0",)).run()
     assert tiny_scene.world_up == (0.0, 0.0, 1.0)
     camera = tiny_scene.cameras().names[0]
     same = read_image(tmp_path / "file" / f"{camera}__y.png")
@@ -97,7 +99,7 @@ def test_pictures_of_a_stopped_run_stay_and_the_rest_are_the_same(
 def test_a_video_stopped_at_any_time_becomes_the_same_video(
     tiny_scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = {"path": "orbit", "light": "20,30", "light_path": "sweep", "seconds": 0.5, "fps": 12}
+    arguments = {"path": "orbit", "light": ("20,30",), "light_path": "sweep", "seconds": 0.5, "fps": 12}
     Render(tiny_scene.root, tmp_path / "whole.mp4", **arguments).run()
     for stop in (2, 3):
         with monkeypatch.context() as patch:
@@ -122,7 +124,7 @@ def test_a_video_has_the_length_rate_and_size_asked_for(tiny_scene: Scene, tmp_p
 
 
 def test_a_sweeping_light_goes_once_around_a_standing_camera(tiny_scene: Scene, tmp_path: Path) -> None:
-    common = {"path": "stand", "light": "0,0", "seconds": 0.4, "fps": 10}
+    common = {"path": "stand", "light": ("0,0",), "seconds": 0.4, "fps": 10}
     Render(tiny_scene.root, tmp_path / "sweep.gif", light_path="sweep", **common).run()
     with Image.open(tmp_path / "sweep.gif") as gif:
         frames = [np.asarray(gif.convert("RGB")).astype(int) for _ in _seek(gif)]
@@ -183,10 +185,17 @@ def test_an_unfitted_scene_is_named(tiny_scene: Scene, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"light": "45"}, "--light 45"),
-        ({"light": "45,nan"}, "--light 45,nan"),
-        ({"light": "0,91"}, "--light 0,91"),
-        ({"light": "1,2", "lights": Path("l.json")}, "--lights"),
+        ({"light": ("45",)}, "--light 45"),
+        ({"light": ("45,nan",)}, "--light 45,nan"),
+        ({"light": ("0,91",)}, "--light 0,91"),
+        ({"light": ("1,2",), "lights": Path("l.json")}, "--lights"),
+        ({"light": ("1,2,3,4",)}, "--light 1,2,3,4"),
+        ({"light": ("1,2,-3",)}, "--light 1,2,-3"),
+        ({"point": ("1,2",)}, "--point 1,2"),
+        ({"point": ("1,2,x",)}, "--point 1,2,x"),
+        ({"envmap": Path("sky.exr"), "lights": Path("l.json")}, "--envmap"),
+        ({"samples": 0}, "--samples"),
+        ({"intensity": -1.0}, "--intensity"),
         ({"light_path": "sweep"}, "--light-path"),
         ({"output": Path("a.mp4")}, "--path"),
         ({"path": "orbit", "output": Path("a.avi")}, "a.avi"),
@@ -202,10 +211,36 @@ def test_flags_that_do_not_go_together_are_named(flags: dict, said: str) -> None
         Render(Path("absent"), **flags).run()
 
 
-def test_light_angles_are_read_with_signs_and_fractions() -> None:
-    assert parse_light("-45,30.5") == (-45.0, 30.5)
-    assert parse_light(" 400 , -90") == (400.0, -90.0)
-    assert parse_light(None) is None
+def test_light_angles_are_read_with_signs_fractions_and_factors() -> None:
+    for text, angles, color in (
+        ("-45,30.5", (-45.0, 30.5), [1, 1, 1]),
+        (" 400 , -90,0.5", (400.0, -90.0), [0.5, 0.5, 0.5]),
+        ("1,2,1,0.5,0", (1.0, 2.0), [1, 0.5, 0]),
+    ):
+        read = parse_light(text)
+        assert read[0] == angles
+        np.testing.assert_array_equal(read[1], color)
+
+
+def test_several_lights_a_lamp_and_a_map_light_one_picture(
+    tiny_scene: Scene, two_cameras: Path, tmp_path: Path
+) -> None:
+    write_hdr(tmp_path / "sky.exr", np.full((8, 16, 3), 0.1, np.float32))
+    lights = {"light": ("90,0,0.2", "0,45,0.1,0,0"), "point": ("0,0,2,0.1",), "envmap": tmp_path / "sky.exr"}
+    for name, flags in {"all": lights, **{key: {key: value} for key, value in lights.items()}}.items():
+        Render(tiny_scene.root, tmp_path / name, two_cameras, samples=8, **flags).run()
+    camera = tiny_scene.cameras().names[0]
+    pictures = {path.parent.name: path for path in tmp_path.glob(f"*/{camera}__*.png")}
+    assert pictures["all"].name == f"{camera}__az90_el0+az0_el45+point_0_0_2+sky.png"
+    parts = sum(srgb_to_linear(to_float(read_image(pictures[name]))) for name in lights)
+    assert parts.max() < 1.0
+    np.testing.assert_allclose(srgb_to_linear(to_float(read_image(pictures["all"]))), parts, atol=0.015)
+
+
+def test_an_unreadable_environment_map_is_named(tiny_scene: Scene, two_cameras: Path, tmp_path: Path) -> None:
+    (tmp_path / "sky.hdr").write_bytes(b"not a picture")
+    with pytest.raises(InputError, match=r"sky\.hdr"):
+        Render(tiny_scene.root, tmp_path / "out", two_cameras, envmap=tmp_path / "sky.hdr").run()
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:

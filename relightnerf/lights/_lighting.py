@@ -1,0 +1,159 @@
+"""What lights a picture: any number of far and near lights, an environment map, and ambient light.
+
+Light adds linearly, and everything is counted in canonical lights: a factor of 1 is a disc of ``DISC_RADIUS_DEG`` that
+gives ``IRRADIANCE``, and ambient of 1 is white light of ``AMBIENT_RADIANCE`` from everywhere.
+"""
+
+import heapq
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.lights._canonical import IRRADIANCE
+from relightnerf.lights._directions import rotation_between
+
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
+
+
+def _none() -> np.ndarray:
+    return np.zeros((0, 3))
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """Far lights, near lights and ambient light in the capture's world, linear Rec. 709 factors per channel.
+
+    Attributes:
+        directions: unit vectors towards far lights.
+        colors: of each far light's disc.
+        positions: of near lights, in world units.
+        position_colors: of each near light's disc at the middle of what the photos look at; elsewhere it falls with
+            the square of the distance.
+        ambient: of the ambient light.
+    """
+
+    directions: Float[np.ndarray, "far 3"] = field(default_factory=_none)
+    colors: Float[np.ndarray, "far 3"] = field(default_factory=_none)
+    positions: Float[np.ndarray, "near 3"] = field(default_factory=_none)
+    position_colors: Float[np.ndarray, "near 3"] = field(default_factory=_none)
+    ambient: Float[np.ndarray, "3"] = field(default_factory=lambda: np.zeros(3))
+
+    @classmethod
+    def far(cls, direction: Float[np.ndarray, "3"], color: Float[np.ndarray, "3"] | float = 1.0) -> "Lighting":
+        """Return one canonical light, its ambient part included, times a factor."""
+        color = np.array(np.broadcast_to(color, 3), np.float64)
+        return cls(directions=np.array([direction], np.float64), colors=color[None], ambient=color)
+
+    @classmethod
+    def near(cls, position: Float[np.ndarray, "3"], color: Float[np.ndarray, "3"] | float = 1.0) -> "Lighting":
+        """Return one light at a place, with a canonical light's ambient part, times a factor."""
+        color = np.array(np.broadcast_to(color, 3), np.float64)
+        return cls(positions=np.array([position], np.float64), position_colors=color[None], ambient=color)
+
+    def __add__(self, other: "Lighting") -> "Lighting":
+        """Return both together."""
+        return Lighting(
+            np.concatenate([self.directions, other.directions]),
+            np.concatenate([self.colors, other.colors]),
+            np.concatenate([self.positions, other.positions]),
+            np.concatenate([self.position_colors, other.position_colors]),
+            self.ambient + other.ambient,
+        )
+
+    def scaled(self, factor: float) -> "Lighting":
+        """Return all lights brighter or darker by a factor."""
+        colors, position_colors = self.colors * factor, self.position_colors * factor
+        return Lighting(self.directions, colors, self.positions, position_colors, self.ambient * factor)
+
+    def turned(self, rotation: Float[np.ndarray, "3 3"]) -> "Lighting":
+        """Return the far lights turned by a rotation of the world; near lights stay."""
+        return Lighting(self.directions @ rotation.T, self.colors, self.positions, self.position_colors, self.ambient)
+
+    def described(self) -> dict[str, Any]:
+        """Return all numbers as plain lists, for a manifest."""
+        return {name: np.asarray(value).tolist() for name, value in vars(self).items() if np.size(value)}
+
+
+def turn_about(up: Float[np.ndarray, "3"] | tuple[float, float, float], angle_deg: float) -> Float[np.ndarray, "3 3"]:
+    """Return the rotation about the world's up, counter-clockwise seen from above."""
+    cosine, sine = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
+    upright = rotation_between(np.array([0.0, 0.0, 1.0]), np.asarray(up, np.float64))
+    return upright @ np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ upright.T
+
+
+def environment_lighting(
+    radiance: Float[np.ndarray, "rows columns 3"],
+    samples: int = 64,
+    rotation_deg: float = 0.0,
+    world_up: tuple[float, float, float] = (0.0, 0.0, 1.0),
+) -> "Lighting":
+    """Stand in for an environment map by far lights where it is bright.
+
+    The median cut algorithm (Debevec, "A median cut algorithm for light probe sampling", 2005): the map is cut again
+    and again into halves of equal energy, and each part becomes one light at its centre of energy. Only the half
+    above the horizon counts: fields learn lights from above, and what is below is the scene itself.
+
+    Args:
+        radiance: linear, equirectangular as seen from inside: the top row is up, the middle column is azimuth 0 (+x for
+            a world with +z up), and the columns to its right turn clockwise seen from above.
+        samples: most lights to use.
+        rotation_deg: turns the map about up, counter-clockwise seen from above.
+        world_up: the world's up.
+    """
+    rows, columns = radiance.shape[:2]
+    elevation = np.pi / 2 - (np.arange(rows) + 0.5) * np.pi / rows
+    azimuth = np.pi - (np.arange(columns) + 0.5) * 2 * np.pi / columns
+    solid_angle = np.cos(elevation) * (np.pi / rows) * (2 * np.pi / columns)
+    flux = np.clip(np.nan_to_num(radiance), 0.0, None) * (solid_angle * (elevation > 0))[:, None, None]
+    flux = flux[: (rows + 1) // 2].astype(np.float64)
+    energy = flux @ _LUMINANCE
+    flat = np.cos(elevation)[:, None]
+    rays = np.stack(
+        np.broadcast_arrays(flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)[:, None]), axis=-1
+    )
+    directions, colors = [], []
+    for top, bottom, left, right in _median_cut(energy, np.cos(elevation), samples):
+        part = energy[top:bottom, left:right, None]
+        mean = (rays[top:bottom, left:right] * part).sum(axis=(0, 1))
+        directions.append(mean / np.linalg.norm(mean))
+        colors.append(flux[top:bottom, left:right].sum(axis=(0, 1)) / IRRADIANCE)
+    upright = rotation_between(np.array([0.0, 0.0, 1.0]), np.asarray(world_up, np.float64))
+    turn = turn_about(world_up, rotation_deg) @ upright
+    shape = (len(directions), 3)
+    return Lighting(np.reshape(directions, shape) @ turn.T, np.reshape(colors, shape))
+
+
+def _median_cut(
+    energy: Float[np.ndarray, "rows columns"], widths: Float[np.ndarray, "all_rows"], count: int
+) -> list[tuple[int, int, int, int]]:
+    """Cut into parts (top, bottom, left, right), always the one with most energy, across its longer side."""
+    parts: list[tuple[float, tuple[int, int, int, int]]] = []
+
+    def push(top: int, bottom: int, left: int, right: int) -> None:
+        total = energy[top:bottom, left:right].sum()
+        if total > 0.0:
+            single = bottom - top == 1 and right - left == 1
+            heapq.heappush(parts, (0.0 if single else -total, (top, bottom, left, right)))
+
+    push(0, energy.shape[0], 0, energy.shape[1])
+    while parts and len(parts) < count and parts[0][0] < 0.0:
+        top, bottom, left, right = heapq.heappop(parts)[1]
+        part = energy[top:bottom, left:right]
+        is_wide = (right - left) * widths[(top + bottom) // 2] * (len(widths) * 2 / energy.shape[1]) >= bottom - top
+        if (is_wide and right - left > 1) or bottom - top == 1:
+            middle = left + _median(part.sum(axis=0))
+            push(top, bottom, left, middle)
+            push(top, bottom, middle, right)
+        else:
+            middle = top + _median(part.sum(axis=1))
+            push(top, middle, left, right)
+            push(middle, bottom, left, right)
+    return [part for _, part in sorted(parts)]
+
+
+def _median(sums: Float[np.ndarray, "cells"]) -> int:
+    """Return where to cut such that both sides are closest to half of the whole; both have a cell at least."""
+    before = sums.cumsum()[:-1]
+    return int(np.abs(before - 0.5 * sums.sum()).argmin()) + 1
