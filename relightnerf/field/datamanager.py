@@ -73,6 +73,7 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
             return bundle.to(self.device), {"image": self._to_float(self.images[view, row, column])}
         lights = self.light_directions.shape[1]
         light = torch.rand(count, lights).topk(min(self.config.lights_per_ray, lights)).indices
+        bundle.metadata["pictures"] = view[:, None] * lights + light
         bundle.metadata["lights"] = self.light_directions[view[:, None], light].flatten(1)
         target = self.relit[view[:, None], light, row[:, None], column[:, None]]
         return bundle.to(self.device), {"image": self._to_float(target)}

@@ -40,16 +40,17 @@ class LightDecoder(nn.Module):
 
     Args:
         features: length of the feature vector.
-        latents: length of the latent vector of a training view (it takes in what views disagree on).
+        latents: length of the latent vector of a relit picture (it takes in what pictures disagree on).
         hidden: units of the hidden layers of the ray's part.
         basis: functions of the light's direction.
     """
 
     def __init__(self, features: int, latents: int, hidden: int, basis: int) -> None:
         super().__init__()
-        self.surface = nn.Linear(features, hidden)
-        self.latent = nn.Linear(latents, hidden, bias=False)
-        self.transfer = nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3 * basis))
+        self.transfer = nn.Sequential(
+            nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3 * basis)
+        )
+        self.latent = nn.Linear(latents, basis, bias=False)
         self.gloss = nn.Sequential(nn.Linear(features + SH_COEFFICIENTS, 32), nn.ReLU(), nn.Linear(32, basis))
         self.light = nn.Sequential(
             nn.Linear(SH_COEFFICIENTS, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, basis)
@@ -61,10 +62,9 @@ class LightDecoder(nn.Module):
         self,
         features: Float[Tensor, "rays features"],
         directions: Float[Tensor, "rays 3"],
-        latent: Float[Tensor, "*rays latents"],
     ) -> Float[Tensor, "rays 3 basis"]:
         """Return the rays' transfer vectors; ``directions`` are the rays' unit directions."""
-        transfer = self.transfer(self.surface(features) + self.latent(latent)).unflatten(-1, (3, -1))
+        transfer = self.transfer(features).unflatten(-1, (3, -1))
         gloss = self.gloss(torch.cat([features, spherical_harmonics(directions)], dim=-1))
         return transfer + gloss[:, None]
 
@@ -73,10 +73,18 @@ class LightDecoder(nn.Module):
         return self.light(spherical_harmonics(directions))
 
     def forward(
-        self, transfer: Float[Tensor, "rays 3 basis"], lights: Float[Tensor, "*rays lights 3"]
+        self,
+        transfer: Float[Tensor, "rays 3 basis"],
+        lights: Float[Tensor, "*rays lights 3"],
+        latents: Float[Tensor, "*rays lights latents"] | None = None,
     ) -> Float[Tensor, "rays lights 3"]:
-        """Return the offset of the logits under lights that all rays share, or under each ray's own."""
+        """Return the offset of the logits under lights that all rays share, or under each ray's own.
+
+        A picture's latent adds to the values of the basis: as if its light were another than was asked for.
+        """
         basis = self.basis(lights)
+        if latents is not None:
+            basis = basis + self.latent(latents)
         if basis.dim() == 2:  # noqa: PLR2004
             return (transfer @ basis.T).transpose(1, 2)
         return torch.bmm(basis, transfer.transpose(1, 2))

@@ -47,7 +47,7 @@ class RelightModelConfig(ModelConfig):
     light_channels: int = 16
     """Features per plane for what another light changes."""
     latents: int = 8
-    """Length of the vector that a training view has of its own, for what views disagree on."""
+    """Length of the vector that a relit picture has of its own, for what pictures disagree on."""
     light_hidden: int = 96
     """Units per hidden layer of the light's decoder."""
     light_basis: int = 48
@@ -76,8 +76,8 @@ class RelightModelConfig(ModelConfig):
     """Weight of the light that no sample stops: every ray ends somewhere, and what is left has no colour to learn."""
     total_variation_mults: tuple[float, ...] = (5e-2, 2e-2, 2e-2)
     """Weights of the total variation of the density grid at each resolution; it counts in every fifth step."""
-    latent_loss_mult: float = 1e-3
-    """Weight of the squared length of the views' latents."""
+    latent_loss_mult: float = 3.0
+    """Weight of the squared length of the pictures' latents."""
 
 
 class RaySurface(NamedTuple):
@@ -122,7 +122,9 @@ class RelightModel(Model):
         self.capture_decoder = CaptureDecoder(self.capture_features.size)
         features = self.capture_features.size + self.light_features.size
         self.light_decoder = LightDecoder(features, config.latents, config.light_hidden, config.light_basis)
-        self.latents = nn.Parameter(torch.zeros(max(self.num_train_data, 1), config.latents))
+        lights = metadata.get("light_directions")
+        pictures = 1 if lights is None else self.num_train_data * lights.shape[1]
+        self.latents = nn.Parameter(torch.zeros(pictures, config.latents))
         self._step = 0
         self.azimuth = ViewerSlider("Light azimuth (deg)", 0.0, -180.0, 180.0, 1.0)
         self.elevation = ViewerSlider("Light elevation (deg)", 45.0, -90.0, 90.0, 1.0)
@@ -262,22 +264,17 @@ class RelightModel(Model):
         surface: RaySurface,
         features: Float[Tensor, "rays features"],
         directions: Float[Tensor, "rays 3"],
-        latent: Float[Tensor, "*rays latents"],
     ) -> Float[Tensor, "rays 3 basis"]:
         """Return what the light's decoder needs of each ray, for any light."""
         both = torch.cat([features, self.composite(self.light_features, surface)], dim=-1)
-        return self.light_decoder.encode(both, directions, latent)
-
-    @property
-    def mean_latent(self) -> Float[Tensor, "latents"]:
-        """The latent of a view that nobody took."""
-        return self.latents.mean(dim=0)
+        return self.light_decoder.encode(both, directions)
 
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
         """Render rays.
 
         A bundle's metadata may hold ``lights``: (rays, 3 * lights) unit directions in the field's frame. In training
-        their colours come as (rays, lights, 3); else there is one light, and where there is none, the viewer's.
+        their colours come as (rays, lights, 3), and ``pictures`` (rays, lights) tells which relit pictures they are
+        compared with; else there is one light, and where there is none, the viewer's.
 
         Returns:
             ``rgb`` in [0, 1] (sRGB), ``accumulation`` in [0, 1], ``depth`` along the ray in the field's units.
@@ -287,13 +284,13 @@ class RelightModel(Model):
         outputs = {"accumulation": surface.accumulation, "depth": surface.depth}
         lights = (ray_bundle.metadata or {}).get("lights")
         if self.training and lights is not None:
-            latent = self.latents[ray_bundle.camera_indices[:, 0]]
-            encoded = self.encode_light(surface, features.detach(), ray_bundle.directions, latent)
-            offset = self.light_decoder(encoded, lights.unflatten(-1, (-1, 3)))
+            latent = (self.latents - self.latents.mean(dim=0))[ray_bundle.metadata["pictures"]]
+            transfer = self.encode_light(surface, features.detach(), ray_bundle.directions)
+            offset = self.light_decoder(transfer, lights.unflatten(-1, (-1, 3)), latent)
             return {**outputs, "rgb": torch.sigmoid(logits.detach()[:, None] + offset), "latent": latent}
         if not self.training and (light := self._current_light(lights, ray_bundle.directions)) is not None:
-            encoded = self.encode_light(surface, features, ray_bundle.directions, self.mean_latent)
-            logits = logits + self.light_decoder(encoded, light)[:, 0]
+            transfer = self.encode_light(surface, features, ray_bundle.directions)
+            logits = logits + self.light_decoder(transfer, light)[:, 0]
         if self.training:
             outputs |= {"weights": surface.weights, "edges": surface.edges}
         return {**outputs, "rgb": torch.sigmoid(logits)}

@@ -98,7 +98,7 @@ class FieldRenderer:
             logits.append(colour)
             points.append(position + (directions @ turn) * (surface.depth / self._frame.scale))
             if model.has_lights:
-                transfer.append(model.encode_light(surface, features, directions, model.mean_latent))
+                transfer.append(model.encode_light(surface, features, directions))
         return FeatureBuffer(camera, torch.cat(logits), torch.cat(transfer) if transfer else None, torch.cat(points))
 
     @torch.no_grad()
@@ -223,9 +223,9 @@ def _model(settings: RelightModelConfig, state: dict[str, Tensor]) -> RelightMod
     from nerfstudio.data.scene_box import SceneBox
 
     weights = {key.removeprefix("_model."): value for key, value in state.items() if key.startswith("_model.")}
-    has_lights = bool(weights["light_decoder.transfer.3.weight"].any())
-    metadata = {"light_directions": None} if has_lights else {}
+    has_lights = bool(weights["light_decoder.transfer.4.weight"].any())
+    metadata = {"light_directions": torch.zeros(1, len(weights["latents"]), 3)} if has_lights else {}
     box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
-    model = settings.setup(scene_box=box, num_train_data=len(weights["latents"]), metadata=metadata)
+    model = settings.setup(scene_box=box, num_train_data=1, metadata=metadata)
     model.load_state_dict(weights)
     return model

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from relightnerf.geometry.depth_sources import DepthSource
     from relightnerf.scene import Scene
 
-STEPS = {"quick": 800, "full": 5000}
+STEPS = {"quick": 1000, "full": 5000}
 """Training steps of the base field by preset."""
 
 

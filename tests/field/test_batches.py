@@ -69,6 +69,8 @@ def test_every_colour_is_that_of_its_ray_s_pixel_under_its_light(tiny_scene: Sce
             shown = rays.metadata["lights"][index].double().numpy().reshape(-1, 3) @ rotation
             in_camera = shown @ camera.camera_to_world[:3, :3]
             nearest = (in_camera @ lights.directions.T).argmax(axis=1)
+            picture = int(rays.camera_indices[index]) * len(lights.names) + nearest
+            np.testing.assert_array_equal(rays.metadata["pictures"][index], picture)
             assert lights.directions[nearest] == pytest.approx(in_camera, abs=1e-5)
             files = [tiny_scene.matched / f"{view}__{lights.names[light]}.png" for light in nearest]
             expected = [read_image(file)[row, column] for file in files]

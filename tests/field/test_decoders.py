@@ -9,7 +9,7 @@ def _decoder() -> tuple[LightDecoder, torch.Tensor]:
     torch.manual_seed(0)
     decoder = LightDecoder(features=10, latents=4, hidden=16, basis=6)
     directions = torch.nn.functional.normalize(torch.randn(50, 3), dim=-1)
-    return decoder, decoder.encode(torch.randn(50, 10), directions, torch.randn(50, 4))
+    return decoder, decoder.encode(torch.randn(50, 10), directions)
 
 
 def _lights(*shape: int) -> torch.Tensor:
@@ -31,6 +31,14 @@ def test_lights_that_all_rays_share_are_each_ray_s_own() -> None:
     torch.testing.assert_close(decoder(transfer, lights), own)
 
 
+def test_a_picture_s_latent_changes_its_light_and_no_latent_changes_nothing() -> None:
+    decoder, _ = _decoder()
+    transfer, lights = torch.randn(50, 3, 6), _lights(50, 2)
+    plain = decoder(transfer, lights)
+    torch.testing.assert_close(decoder(transfer, lights, torch.zeros(50, 2, 4)), plain, rtol=0, atol=0)
+    assert (decoder(transfer, lights, torch.ones(50, 2, 4)) - plain).abs().max() > 0.01
+
+
 def test_one_step_of_training_reaches_the_light_decoder() -> None:
     decoder, transfer = _decoder()
     lights = _lights(50, 2)
@@ -38,7 +46,7 @@ def test_one_step_of_training_reaches_the_light_decoder() -> None:
     (decoder(transfer, lights) - 1.0).square().mean().backward()
     optimizer.step()
     torch.manual_seed(0)
-    after = decoder.encode(torch.randn(50, 10), _lights(50), torch.randn(50, 4))
+    after = decoder.encode(torch.randn(50, 10), _lights(50))
     offsets = decoder(after, lights)
     assert not torch.equal(offsets[:, 0], offsets[:, 1])
 
