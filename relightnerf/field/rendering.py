@@ -17,7 +17,7 @@ from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.model import RaySurface, RelightModel, RelightModelConfig
 from relightnerf.field.runs import run_folder
-from relightnerf.field.training import newest_checkpoint
+from relightnerf.field.training import model_state, newest_checkpoint
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, Lighting
 from relightnerf.scene import Scene
 
@@ -74,8 +74,9 @@ class FieldRenderer:
             raise InputError(f"{run}: no fitted field", f"run `relightnerf fit --scene {scene.root}` first")
         tune_cpu()
         settings: RelightModelConfig = yaml.load((run / "config.yml").read_text(), Loader=yaml.Loader).pipeline.model
-        state = torch.load(checkpoint, map_location="cpu")["pipeline"]
-        return cls(_model(settings, state).to(resolve_device(device)), scene_frame(scene, scene.cameras()))
+        return cls(
+            _model(settings, model_state(checkpoint)).to(resolve_device(device)), scene_frame(scene, scene.cameras())
+        )
 
     @property
     def center_world(self) -> Float[np.ndarray, "3"]:
@@ -219,10 +220,9 @@ def _linear_to_srgb(linear: Tensor) -> Tensor:
     return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)  # noqa: PLR2004
 
 
-def _model(settings: RelightModelConfig, state: dict[str, Tensor]) -> RelightModel:
+def _model(settings: RelightModelConfig, weights: dict[str, Tensor]) -> RelightModel:
     from nerfstudio.data.scene_box import SceneBox
 
-    weights = {key.removeprefix("_model."): value for key, value in state.items() if key.startswith("_model.")}
     has_lights = bool(weights["light_decoder.transfer.4.weight"].any())
     metadata = {"light_directions": torch.zeros(1, len(weights["latents"]), 3)} if has_lights else {}
     box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))

@@ -7,7 +7,9 @@ import torch
 from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
+from torch import Tensor
 
+from relightnerf.errors import InputError
 from relightnerf.field.cpu import tune_cpu
 from relightnerf.field.trainer import RelightTrainer, RelightTrainerConfig
 from relightnerf.files import atomic_path
@@ -30,8 +32,7 @@ def train(config: RelightTrainerConfig, description: str, warmup: Path | None = 
     _save_config(config)
     trainer = _set_up(config)
     if warmup is not None and trainer._start_step == 0:
-        state = torch.load(warmup, map_location="cpu")["pipeline"]
-        trainer.pipeline.model.load_warmup({k.removeprefix("_model."): v for k, v in state.items()})
+        trainer.pipeline.model.load_warmup(model_state(warmup))
     steps = range(trainer._start_step, config.max_num_iterations)
     saved = time.monotonic()
     for step in track(steps, description, done=trainer._start_step):
@@ -46,6 +47,20 @@ def train(config: RelightTrainerConfig, description: str, warmup: Path | None = 
 def newest_checkpoint(run: Path) -> Path | None:
     """Return a run's checkpoint with the highest step."""
     return max((run / "nerfstudio_models").glob("step-*.ckpt"), default=None)
+
+
+def model_state(checkpoint: Path) -> dict[str, Tensor]:
+    """Return the state of the model in a checkpoint.
+
+    Raises:
+        InputError: the checkpoint was written by a version whose fields were built otherwise.
+    """
+    state = torch.load(checkpoint, map_location="cpu")["pipeline"]
+    state = {key.removeprefix("_model."): value for key, value in state.items() if key.startswith("_model.")}
+    if "light_decoder.gloss.0.weight" not in state:
+        what = f"{checkpoint}: a field of an older version of relightnerf"
+        raise InputError(what, "run `relightnerf geometry --force`, then `relightnerf fit --force`")
+    return state
 
 
 def _save_config(config: RelightTrainerConfig) -> None:

@@ -1,9 +1,11 @@
 """Pictures of a field: the same after saving, in a moved world, and under the capture's light after the fit."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from relightnerf.cameras import Camera
 from relightnerf.color import srgb_to_linear
@@ -12,7 +14,8 @@ from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.decoders import zero_last
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.rendering import FeatureBuffer, FieldRenderer
-from relightnerf.field.runs import load_pipeline, run_config
+from relightnerf.field.runs import load_pipeline, run_config, run_folder
+from relightnerf.field.training import newest_checkpoint
 from relightnerf.lights import Lighting, environment_lighting, rotation_between
 from relightnerf.pipeline.geometry import base_field
 from relightnerf.scene import Scene
@@ -146,3 +149,14 @@ def test_even_light_from_everywhere_is_ambient_light(tiny_scene: Scene) -> None:
     even = environment_lighting(np.full((32, 64, 3), 0.15), 128, world_up=tiny_scene.world_up)
     ambient = Lighting(ambient=np.ones(3))
     np.testing.assert_allclose(_linear(renderer, seen, even), _linear(renderer, seen, ambient), atol=0.02)
+
+
+def test_a_field_of_an_older_version_is_named(tiny_scene: Scene, tmp_path: Path) -> None:
+    shutil.copytree(run_folder(tiny_scene.field), run_folder(tmp_path))
+    checkpoint = newest_checkpoint(run_folder(tmp_path))
+    content = torch.load(checkpoint)
+    for key in [key for key in content["pipeline"] if "gloss" in key]:
+        del content["pipeline"][key]
+    torch.save(content, checkpoint)
+    with pytest.raises(InputError, match="older version"):
+        FieldRenderer.load(tiny_scene, "cpu", tmp_path)
