@@ -166,19 +166,17 @@ class Render:
     def _lighting(self, scene: "Scene") -> "Callable[[Camera, float], Lighting]":
         """Return what gives the lighting for a camera, the lights of --light and --envmap turned by some degrees."""
         from relightnerf.hdr import read_hdr
-        from relightnerf.lights import Lighting, environment_lighting
+        from relightnerf.lights import Lighting, environment_lighting, turn_about
 
-        lamps = sum((Lighting.near(*parse_point(text)) for text in self.point), Lighting())
-        radiance = None if self.envmap is None else read_hdr(self.envmap)
+        lamps, sky = sum((Lighting.near(*parse_point(text)) for text in self.point), Lighting()), Lighting()
+        if self.envmap is not None:
+            sky = environment_lighting(read_hdr(self.envmap), self.samples, self.rotation, scene.world_up)
         far = [parse_light(text) for text in self.light]
 
         def lighting(camera: "Camera", turn_deg: float) -> Lighting:
-            total = lamps
+            total = lamps + sky.turned(turn_about(scene.world_up, turn_deg))
             for (azimuth, elevation), color in far:
                 total += Lighting.far(self._direction(scene, camera, azimuth + turn_deg, elevation), color)
-            if radiance is not None:
-                rotation_deg = self.rotation + turn_deg
-                total += environment_lighting(radiance, self.samples, rotation_deg, scene.world_up)
             return total.scaled(self.intensity)
 
         return lighting
