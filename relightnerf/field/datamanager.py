@@ -1,17 +1,21 @@
 """Batches of rays: random pixels of random views, each with several of its lights."""
 
 import hashlib
+import shutil
+import tempfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.datamanagers.base_datamanager import VanillaDataManager, VanillaDataManagerConfig
 from nerfstudio.data.datasets.base_dataset import InputDataset
 from torch import Tensor
 
+from relightnerf.errors import InputError
 from relightnerf.field.dataparser import RelightDataParserConfig
 from relightnerf.images import read_image
 
@@ -33,7 +37,7 @@ class RelightDataManagerConfig(VanillaDataManagerConfig):
 
 
 class RelightDataManager(VanillaDataManager[InputDataset]):
-    """Keeps 8-bit images in memory and draws each step's rays from the step's number alone.
+    """Draws each step's rays from the step's number alone; keeps 8-bit photos in memory, and relit images on disk.
 
     A run that goes on from a checkpoint therefore sees the same batches as one that was never stopped.
     """
@@ -41,21 +45,37 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
     config: RelightDataManagerConfig
 
     def setup_train(self) -> None:
-        """Read the photos and, where there are any, the relit images."""
+        """Read the photos."""
         outputs = self.train_dataparser_outputs
         self.images = torch.from_numpy(np.stack([read_image(path) for path in outputs.image_filenames]))
         self.pixels = self._usable_pixels(outputs.mask_filenames)
         self.light_directions = outputs.metadata.get("light_directions")
-        if self.light_directions is not None:
-            files = outputs.metadata["relit_filenames"]
-            self.relit = torch.from_numpy(np.stack([[read_image(path) for path in row] for row in files]))
         cameras = outputs.cameras
         self.rotations, self.positions = cameras.camera_to_worlds[..., :3], cameras.camera_to_worlds[..., 3]
         self.intrinsics = torch.cat([cameras.fx, cameras.fy, cameras.cx, cameras.cy], dim=-1)
 
-    def _usable_pixels(self, mask_filenames: list[Any] | None) -> Int[Tensor, "pixels"]:
+    @cached_property
+    def relit(self) -> UInt8[Tensor, "views height width lights 3"]:
+        """The relit images, from a file without a name that goes with the process.
+
+        It is mapped, so that memory does not grow with views and lights; a pixel's colours under all lights lie
+        together. It is written when the first step asks for it.
+        """
+        files = self.train_dataparser_outputs.metadata["relit_filenames"]
+        folder, shape = self.config.dataparser.data, (*self.images.shape[:3], len(files[0]), 3)
+        if shutil.disk_usage(folder).free < np.prod(shape):
+            what = f"{folder}: no room for {np.prod(shape) / 1e9:.1f} GB of relit images while they are learned from"
+            raise InputError(what, "free some space on this disk")
+        with tempfile.TemporaryFile(dir=folder) as file:
+            pixels = np.memmap(file, np.uint8, "w+", shape=shape)
+        for view, row in enumerate(files):
+            pixels[view] = np.stack([read_image(path) for path in row], axis=2)
+        return torch.from_numpy(pixels)
+
+    def _usable_pixels(self, mask_filenames: list[Any] | None) -> Int[Tensor, "pixels"] | None:
+        """Return the indices of the pixels to learn from, or None for all of them."""
         if mask_filenames is None:
-            return torch.arange(self.images[..., 0].numel())
+            return None
         masks = np.stack([read_image(path)[..., 0] for path in mask_filenames])
         return torch.from_numpy(np.flatnonzero(masks > 127))  # noqa: PLR2004
 
@@ -65,7 +85,8 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         torch.manual_seed(_seed(step))
         relights = self.light_directions is not None and step >= self.config.warmup_steps
         count = self.config.light_rays_per_batch if relights else self.config.train_num_rays_per_batch
-        pixel = self.pixels[torch.randint(len(self.pixels), (count,))]
+        pixel = torch.randint(self.images[..., 0].numel() if self.pixels is None else len(self.pixels), (count,))
+        pixel = pixel if self.pixels is None else self.pixels[pixel]
         height, width = self.images.shape[1:3]
         view, row, column = pixel // (height * width), pixel // width % height, pixel % width
         bundle = self._rays(view, row, column)
@@ -75,7 +96,7 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         light = torch.rand(count, lights).topk(min(self.config.lights_per_ray, lights)).indices
         bundle.metadata["pictures"] = view[:, None] * lights + light
         bundle.metadata["lights"] = self.light_directions[view[:, None], light].flatten(1)
-        target = self.relit[view[:, None], light, row[:, None], column[:, None]]
+        target = self.relit[view[:, None], row[:, None], column[:, None], light]
         return bundle.to(self.device), {"image": self._to_float(target)}
 
     def _rays(self, view: Tensor, row: Tensor, column: Tensor) -> RayBundle:

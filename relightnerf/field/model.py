@@ -1,5 +1,6 @@
 """The nerfstudio model: a radiance field whose colour follows the direction of the light."""
 
+import gc
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -200,6 +201,8 @@ class RelightModel(Model):
     def _resize(self, step: int) -> bool:
         level = self._level(step)
         before = self.density.values.shape[-1]
+        if before != self.config.density_resolutions[level]:
+            gc.collect()  # a graph of an earlier step, if any is left in a cycle, knows only the old sizes
         self.density.resize(self.config.density_resolutions[level])
         self.capture_features.resize(self.config.plane_resolutions[level])
         return before != self.density.values.shape[-1]
@@ -284,7 +287,9 @@ class RelightModel(Model):
         outputs = {"accumulation": surface.accumulation, "depth": surface.depth}
         lights = (ray_bundle.metadata or {}).get("lights")
         if self.training and lights is not None:
-            latent = (self.latents - self.latents.mean(dim=0))[ray_bundle.metadata["pictures"]]
+            # by embedding, as the gradient of an indexed tensor is summed in no certain order
+            centred = self.latents - self.latents.mean(dim=0)
+            latent = nn.functional.embedding(ray_bundle.metadata["pictures"], centred)
             transfer = self.encode_light(surface, features.detach(), ray_bundle.directions)
             offset = self.light_decoder(transfer, lights.unflatten(-1, (-1, 3)), latent)
             return {**outputs, "rgb": torch.sigmoid(logits.detach()[:, None] + offset), "latent": latent}
