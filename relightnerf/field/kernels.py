@@ -17,6 +17,7 @@ from torch import Tensor
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # an old TBB is warned of, even if unused
 _compiled = functools.partial(numba.njit, fastmath=True, cache=True, nogil=True)
 _parallel = functools.partial(_compiled, parallel=True)
+_NEXT = np.uintp(1)  # nodes and channels are counted without sign: numba checks signed indices, which is slow
 _TRANSPARENT = 1e-4  # what is behind this transmittance cannot be seen
 _EVEN_SHARE = 0.01  # of the samples, spread evenly along the ray
 
@@ -30,7 +31,7 @@ class Composite(torch.autograd.Function):
         points, shares = points.contiguous(), shares.contiguous()
         ctx.save_for_backward(points, shares, planes, grid)
         result = torch.empty(len(points), 2 * planes.shape[-1] + grid.shape[-1])
-        _composite(*_arrays(points, shares, planes, grid, result))
+        _composite(*_arrays(points, shares), *_nodes(planes, 2), *_nodes(grid, 3), *_arrays(result))
         return result
 
     @staticmethod
@@ -39,12 +40,14 @@ class Composite(torch.autograd.Function):
         points, shares, planes, grid = ctx.saved_tensors
         gradient = gradients[0].contiguous()
         of_shares, of_values = torch.empty_like(shares), torch.empty(*shares.shape, 3, planes.shape[-1])
-        _composite_backward(*_arrays(points, shares, planes, grid, gradient, of_shares, of_values))
+        results = _arrays(gradient, of_shares, of_values)
+        _composite_backward(*_arrays(points, shares), *_nodes(planes, 2), *_nodes(grid, 3), *results)
         of_planes = of_grid = None
         if ctx.needs_input_grad[2]:
             of_planes, of_grid = torch.zeros_like(planes), torch.zeros_like(grid)
-            _scatter_planes(*_arrays(points, shares, of_values, of_planes), numba.get_num_threads())
-            _scatter_grid(*_arrays(points, shares, gradient, of_grid), numba.get_num_threads())
+            threads = numba.get_num_threads()
+            _scatter_planes(*_arrays(points, shares, of_values), *_nodes(of_planes, 2), threads)
+            _scatter_grid(*_arrays(points, shares, gradient), *_nodes(of_grid, 3), threads)
         return None, of_shares, of_planes, of_grid
 
 
@@ -58,7 +61,7 @@ class Trilinear(torch.autograd.Function):
         ctx.save_for_backward(points)
         ctx.side = values.shape[-1]
         result = torch.empty(len(points))
-        _trilinear(*_arrays(points, values, result))
+        _trilinear(*_arrays(points), *_nodes(values[..., None], 3), *_arrays(result))
         return result
 
     @staticmethod
@@ -66,7 +69,8 @@ class Trilinear(torch.autograd.Function):
         """Return the gradient of the values; points have none."""
         (points,) = ctx.saved_tensors
         of_values = torch.zeros(ctx.side, ctx.side, ctx.side)
-        _trilinear_backward(*_arrays(points, gradients[0].contiguous(), of_values), numba.get_num_threads())
+        nodes = _nodes(of_values[..., None], 3)
+        _trilinear_backward(*_arrays(points, gradients[0].contiguous()), *nodes, numba.get_num_threads())
         return None, of_values
 
 
@@ -86,69 +90,91 @@ def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
     return tuple(tensor.detach().numpy() for tensor in tensors)
 
 
+def _nodes(values: Tensor, axes: int) -> tuple[np.ndarray, int]:
+    """Return values (..., channels) with their ``axes`` axes of space as one, and the nodes of such an axis."""
+    return values.detach().flatten(-1 - axes, -2).numpy(), values.shape[-2]
+
+
 @_compiled(inline="always")
 @no_type_check
 def _cell(position: float, side: int) -> tuple[int, float]:
     """Return the cell before a position in [-1, 1] on an axis of ``side`` nodes, and how far into it."""
-    scaled = min(max((position + np.float32(1.0)) * np.float32(0.5) * np.float32(side - 1), 0.0), side - 1.0)
+    last = np.float32(side - 1)
+    scaled = min(max((position + np.float32(1.0)) * np.float32(0.5) * last, np.float32(0.0)), last)
     index = min(int(scaled), side - 2)
     return index, np.float32(scaled - index)
 
 
-@_compiled(inline="always")
+@_compiled
 @no_type_check
-def _plane_axes(plane: int) -> tuple[int, int]:
-    """Return the axes of space along a plane's columns and rows: xy, xz, yz."""
-    return (0, 1) if plane == 0 else ((0, 2) if plane == 1 else (1, 2))
+def _square(across: float, along: float, side: int) -> tuple[int, tuple[float, float, float, float]]:
+    """Return the first of the four nodes around a place on a square of ``side`` rows, and the nodes' weights."""
+    i, x = _cell(across, side)
+    j, y = _cell(along, side)
+    before_x, before_y = np.float32(1.0) - x, np.float32(1.0) - y
+    return np.uintp(j * side + i), (before_x * before_y, x * before_y, before_x * y, x * y)
 
 
 @_compiled
 @no_type_check
-def _plane_values(point: np.ndarray, planes: np.ndarray, values: np.ndarray) -> None:
-    side, channels = planes.shape[1], planes.shape[3]
-    for plane in range(3):
-        first, second = _plane_axes(plane)
-        i, x = _cell(point[first], side)
-        j, y = _cell(point[second], side)
-        near, right, up, far = (
-            planes[plane, j, i],
-            planes[plane, j, i + 1],
-            planes[plane, j + 1, i],
-            planes[plane, j + 1, i + 1],
-        )
-        a, b, c, d = (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y
-        for q in range(channels):
-            values[plane, q] = a * near[q] + b * right[q] + c * up[q] + d * far[q]
+def _cube(point: np.ndarray, side: int) -> tuple[int, tuple[float, float, float, float], float]:
+    """Return the first of the eight nodes around a point of a cube, the weights in its layer, and the next layer's."""
+    node, weights = _square(point[0], point[1], side)
+    k, z = _cell(point[2], side)
+    return node + np.uintp(k * side * side), weights, z
+
+
+@_compiled
+@no_type_check
+def _mixed(nodes: np.ndarray, node: int, row: int, weights: tuple[float, float, float, float], channel: int) -> float:
+    """Return one channel of four neighbouring nodes, mixed by their weights."""
+    first = weights[0] * nodes[node, channel] + weights[1] * nodes[node + _NEXT, channel]
+    node += row
+    return first + weights[2] * nodes[node, channel] + weights[3] * nodes[node + _NEXT, channel]
+
+
+@_compiled
+@no_type_check
+def _give(
+    nodes: np.ndarray, node: int, row: int, weights: tuple[float, float, float, float], channel: int, value: float
+) -> None:
+    """Add a value to one channel of four neighbouring nodes, by their weights."""
+    nodes[node, channel] += weights[0] * value
+    nodes[node + _NEXT, channel] += weights[1] * value
+    node += row
+    nodes[node, channel] += weights[2] * value
+    nodes[node + _NEXT, channel] += weights[3] * value
 
 
 @_parallel
 @no_type_check
 def _composite(
-    points: np.ndarray, shares: np.ndarray, planes: np.ndarray, grid: np.ndarray, result: np.ndarray
+    points: np.ndarray, shares: np.ndarray, planes: np.ndarray, side: int, grid: np.ndarray, depth: int, out: np.ndarray
 ) -> None:
-    side, channels, coarse = grid.shape[0], planes.shape[3], grid.shape[3]
+    xy, xz, yz = planes[0], planes[1], planes[2]
+    channels, coarse, one = np.uintp(planes.shape[2]), np.uintp(grid.shape[1]), np.float32(1.0)
+    row, grid_row, layer = np.uintp(side), np.uintp(depth), np.uintp(depth * depth)
     for ray in prange(len(points)):
-        values = np.empty((3, channels), np.float32)
-        total = np.zeros(2 * channels + coarse, np.float32)
+        total = out[ray]
+        total[:] = 0.0
         for sample in range(points.shape[1]):
             share, point = shares[ray, sample], points[ray, sample]
             if share == 0.0:
                 continue
-            _plane_values(point, planes, values)
+            a, of_a = _square(point[0], point[1], side)
+            b, of_b = _square(point[0], point[2], side)
+            c, of_c = _square(point[1], point[2], side)
             for q in range(channels):
-                a, b, c = values[0, q], values[1, q], values[2, q]
-                total[q] += share * (a + b + c)
-                total[channels + q] += share * ((1 + a) * (1 + b) * (1 + c) - 1)
-            i, x = _cell(point[0], side)
-            j, y = _cell(point[1], side)
-            k, z = _cell(point[2], side)
-            for corner in range(8):
-                dx, dy, dz = corner & 1, (corner >> 1) & 1, corner >> 2
-                weight = share * (x if dx else 1 - x) * (y if dy else 1 - y) * (z if dz else 1 - z)
-                cell = grid[k + dz, j + dy, i + dx]
-                for q in range(coarse):
-                    total[2 * channels + q] += weight * cell[q]
-        result[ray] = total
+                u = _mixed(xy, a, row, of_a, q)
+                v = _mixed(xz, b, row, of_b, q)
+                w = _mixed(yz, c, row, of_c, q)
+                total[q] += share * (u + v + w)
+                total[channels + q] += share * ((one + u) * (one + v) * (one + w) - one)
+            node, weights, z = _cube(point, depth)
+            near, far = share * (one - z), share * z
+            for q in range(coarse):
+                value = near * _mixed(grid, node, grid_row, weights, q)
+                total[channels + channels + q] += value + far * _mixed(grid, node + layer, grid_row, weights, q)
 
 
 @_parallel
@@ -157,115 +183,106 @@ def _composite_backward(
     points: np.ndarray,
     shares: np.ndarray,
     planes: np.ndarray,
+    side: int,
     grid: np.ndarray,
+    depth: int,
     gradient: np.ndarray,
     of_shares: np.ndarray,
     of_values: np.ndarray,
 ) -> None:
-    side, channels, coarse = grid.shape[0], planes.shape[3], grid.shape[3]
+    xy, xz, yz = planes[0], planes[1], planes[2]
+    channels, coarse, one = np.uintp(planes.shape[2]), np.uintp(grid.shape[1]), np.float32(1.0)
+    row, grid_row, layer = np.uintp(side), np.uintp(depth), np.uintp(depth * depth)
     for ray in prange(len(points)):
-        values = np.empty((3, channels), np.float32)
         given = gradient[ray]
         for sample in range(points.shape[1]):
             share, point = shares[ray, sample], points[ray, sample]
-            if share == 0.0:
-                of_shares[ray, sample] = 0.0
-                continue
-            _plane_values(point, planes, values)
-            of_value = of_values[ray, sample]
             of_share = np.float32(0.0)
+            if share == 0.0:
+                of_shares[ray, sample] = of_share
+                continue
+            a, of_a = _square(point[0], point[1], side)
+            b, of_b = _square(point[0], point[2], side)
+            c, of_c = _square(point[1], point[2], side)
+            of_u, of_v, of_w = of_values[ray, sample, 0], of_values[ray, sample, 1], of_values[ray, sample, 2]
             for q in range(channels):
-                a, b, c = values[0, q], values[1, q], values[2, q]
+                u = _mixed(xy, a, row, of_a, q)
+                v = _mixed(xz, b, row, of_b, q)
+                w = _mixed(yz, c, row, of_c, q)
                 of_sum, of_product = given[q], given[channels + q]
-                of_share += of_sum * (a + b + c) + of_product * ((1 + a) * (1 + b) * (1 + c) - 1)
-                of_value[0, q] = share * (of_sum + of_product * (1 + b) * (1 + c))
-                of_value[1, q] = share * (of_sum + of_product * (1 + a) * (1 + c))
-                of_value[2, q] = share * (of_sum + of_product * (1 + a) * (1 + b))
-            i, x = _cell(point[0], side)
-            j, y = _cell(point[1], side)
-            k, z = _cell(point[2], side)
-            for corner in range(8):
-                dx, dy, dz = corner & 1, (corner >> 1) & 1, corner >> 2
-                weight = (x if dx else 1 - x) * (y if dy else 1 - y) * (z if dz else 1 - z)
-                cell = grid[k + dz, j + dy, i + dx]
-                for q in range(coarse):
-                    of_share += weight * cell[q] * given[2 * channels + q]
+                of_share += of_sum * (u + v + w) + of_product * ((one + u) * (one + v) * (one + w) - one)
+                of_u[q] = share * (of_sum + of_product * (one + v) * (one + w))
+                of_v[q] = share * (of_sum + of_product * (one + u) * (one + w))
+                of_w[q] = share * (of_sum + of_product * (one + u) * (one + v))
+            node, weights, z = _cube(point, depth)
+            for q in range(coarse):
+                value = (one - z) * _mixed(grid, node, grid_row, weights, q)
+                value += z * _mixed(grid, node + layer, grid_row, weights, q)
+                of_share += value * given[channels + channels + q]
             of_shares[ray, sample] = of_share
 
 
 @_parallel
 @no_type_check
 def _scatter_planes(
-    points: np.ndarray, shares: np.ndarray, of_values: np.ndarray, of_planes: np.ndarray, groups: int
+    points: np.ndarray, shares: np.ndarray, of_values: np.ndarray, of_planes: np.ndarray, side: int, groups: int
 ) -> None:
-    side, channels = of_planes.shape[1], of_planes.shape[3]
+    channels, row = of_planes.shape[2], np.uintp(side)
     each = (channels + groups - 1) // groups
     for task in prange(3 * groups):
-        plane, first = task % 3, task // 3 * each
-        last = min(first + each, channels)
-        across, along = _plane_axes(plane)
+        plane, begin = task % 3, task // 3 * each
+        first, last = np.uintp(begin), np.uintp(min(begin + each, channels))
+        across, along = (0, 1) if plane == 0 else ((0, 2) if plane == 1 else (1, 2))
+        nodes = of_planes[plane]
         for ray in range(points.shape[0]):
             for sample in range(points.shape[1]):
                 if shares[ray, sample] == 0.0:
                     continue
-                i, x = _cell(points[ray, sample, across], side)
-                j, y = _cell(points[ray, sample, along], side)
-                a, b, c, d = (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y
-                near, right = of_planes[plane, j, i], of_planes[plane, j, i + 1]
-                up, far = of_planes[plane, j + 1, i], of_planes[plane, j + 1, i + 1]
+                node, weights = _square(points[ray, sample, across], points[ray, sample, along], side)
                 value = of_values[ray, sample, plane]
                 for q in range(first, last):
-                    near[q] += a * value[q]
-                    right[q] += b * value[q]
-                    up[q] += c * value[q]
-                    far[q] += d * value[q]
+                    _give(nodes, node, row, weights, q, value[q])
 
 
 @_parallel
 @no_type_check
 def _scatter_grid(
-    points: np.ndarray, shares: np.ndarray, gradient: np.ndarray, of_grid: np.ndarray, groups: int
+    points: np.ndarray, shares: np.ndarray, gradient: np.ndarray, of_grid: np.ndarray, side: int, groups: int
 ) -> None:
-    side, channels = of_grid.shape[0], of_grid.shape[3]
-    before = gradient.shape[1] - channels
+    channels, row, layer = of_grid.shape[1], np.uintp(side), np.uintp(side * side)
+    before = np.uintp(gradient.shape[1] - channels)
     each = (channels + groups - 1) // groups
     for task in prange(groups):
-        first, last = task * each, min(task * each + each, channels)
+        first, last = np.uintp(task * each), np.uintp(min(task * each + each, channels))
         for ray in range(points.shape[0]):
+            given = gradient[ray]
             for sample in range(points.shape[1]):
-                if shares[ray, sample] == 0.0:
+                share = shares[ray, sample]
+                if share == 0.0:
                     continue
-                i, x = _cell(points[ray, sample, 0], side)
-                j, y = _cell(points[ray, sample, 1], side)
-                k, z = _cell(points[ray, sample, 2], side)
-                for corner in range(8):
-                    dx, dy, dz = corner & 1, (corner >> 1) & 1, corner >> 2
-                    weight = (x if dx else 1 - x) * (y if dy else 1 - y) * (z if dz else 1 - z)
-                    weight *= shares[ray, sample]
-                    cell = of_grid[k + dz, j + dy, i + dx]
-                    for q in range(first, last):
-                        cell[q] += weight * gradient[ray, before + q]
+                node, weights, z = _cube(points[ray, sample], side)
+                near, far = share * (np.float32(1.0) - z), share * z
+                for q in range(first, last):
+                    _give(of_grid, node, row, weights, q, near * given[before + q])
+                    _give(of_grid, node + layer, row, weights, q, far * given[before + q])
 
 
 @_parallel
 @no_type_check
-def _trilinear(points: np.ndarray, values: np.ndarray, result: np.ndarray) -> None:
-    side = values.shape[0]
+def _trilinear(points: np.ndarray, values: np.ndarray, side: int, result: np.ndarray) -> None:
+    row, layer, only = np.uintp(side), np.uintp(side * side), np.uintp(0)
     for point in prange(len(points)):
-        i, x = _cell(points[point, 0], side)
-        j, y = _cell(points[point, 1], side)
-        k, z = _cell(points[point, 2], side)
-        a = (1 - x) * values[k, j, i] + x * values[k, j, i + 1]
-        b = (1 - x) * values[k, j + 1, i] + x * values[k, j + 1, i + 1]
-        c = (1 - x) * values[k + 1, j, i] + x * values[k + 1, j, i + 1]
-        d = (1 - x) * values[k + 1, j + 1, i] + x * values[k + 1, j + 1, i + 1]
-        result[point] = (1 - z) * ((1 - y) * a + y * b) + z * ((1 - y) * c + y * d)
+        node, weights, z = _cube(points[point], side)
+        near = _mixed(values, node, row, weights, only)
+        result[point] = near + z * (_mixed(values, node + layer, row, weights, only) - near)
 
 
 @_parallel
 @no_type_check
-def _trilinear_backward(points: np.ndarray, gradient: np.ndarray, of_values: np.ndarray, groups: int) -> None:
-    side = of_values.shape[0]
+def _trilinear_backward(
+    points: np.ndarray, gradient: np.ndarray, of_values: np.ndarray, side: int, groups: int
+) -> None:
+    row, layer, only = np.uintp(side), np.uintp(side * side), np.uintp(0)
     each = (side + groups - 1) // groups
     for task in prange(groups):
         first, last = task * each, min(task * each + each, side)
@@ -273,14 +290,12 @@ def _trilinear_backward(points: np.ndarray, gradient: np.ndarray, of_values: np.
             k, z = _cell(points[point, 2], side)
             if k + 1 < first or k >= last:
                 continue
-            i, x = _cell(points[point, 0], side)
-            j, y = _cell(points[point, 1], side)
-            for layer in range(max(k, first), min(k + 2, last)):
-                given = gradient[point] * (z if layer > k else 1 - z)
-                of_values[layer, j, i] += given * (1 - x) * (1 - y)
-                of_values[layer, j, i + 1] += given * x * (1 - y)
-                of_values[layer, j + 1, i] += given * (1 - x) * y
-                of_values[layer, j + 1, i + 1] += given * x * y
+            node, weights = _square(points[point, 0], points[point, 1], side)
+            node += np.uintp(k * side * side)
+            if k >= first:
+                _give(of_values, node, row, weights, only, gradient[point] * (np.float32(1.0) - z))
+            if k + 1 < last:
+                _give(of_values, node + layer, row, weights, only, gradient[point] * z)
 
 
 @_compiled(inline="always")
@@ -295,12 +310,20 @@ def _distance(unit: float, near: float, far: float, turn: float) -> float:
 
 @_compiled(inline="always")
 @no_type_check
+def _nearest(position: float, side: int) -> int:
+    """Return the cell that holds a position in [-1, 1] on an axis of ``side`` cells."""
+    return np.uintp(min(max(int((position + np.float32(1.0)) * np.float32(0.5) * np.float32(side)), 0), side - 1))
+
+
+@_compiled(inline="always")
+@no_type_check
 def _contracted(origin: np.ndarray, direction: np.ndarray, distance: float) -> tuple[float, float, float]:
     x = origin[0] + direction[0] * distance
     y = origin[1] + direction[1] * distance
     z = origin[2] + direction[2] * distance
-    radius = max(abs(x), abs(y), abs(z), np.float32(1.0))
-    scale = (np.float32(1.0) - np.float32(0.5) / radius) / radius
+    radius, scale = max(abs(x), abs(y), abs(z)), np.float32(0.5)
+    if radius > np.float32(1.0):
+        scale = (np.float32(1.0) - np.float32(0.5) / radius) / radius
     return x * scale, y * scale, z * scale
 
 
@@ -331,9 +354,9 @@ def _place_samples(
             end = _distance(np.float32((step + 1) / steps), near, far, turn)
             nx, ny, nz = _contracted(origin, direction, end)
             share = where[ray, step]
-            i = min(max(int((x + (nx - x) * share + 1) * 0.5 * side), 0), side - 1)
-            j = min(max(int((y + (ny - y) * share + 1) * 0.5 * side), 0), side - 1)
-            k = min(max(int((z + (nz - z) * share + 1) * 0.5 * side), 0), side - 1)
+            i = _nearest(x + (nx - x) * share, side)
+            j = _nearest(y + (ny - y) * share, side)
+            k = _nearest(z + (nz - z) * share, side)
             length = np.sqrt((nx - x) ** 2 + (ny - y) ** 2 + (nz - z) ** 2)
             # a coarse cell at a silhouette looks solid: what is behind it must get samples too
             left = transmittance * np.exp(-min(density[k, j, i] * length, np.float32(1.0)))
