@@ -198,13 +198,14 @@ def save_environments(scene: Any, config: Config, held_out: list[Camera]) -> Non
     """Write the environment maps and the held-out cameras under each of them."""
     folder = config.output / "environments"
     save_transforms(folder / "transforms.json", held_out, "")
+    features = {camera.name: dm.render_features(scene, camera, config.spp) for camera in held_out}
     for name in ENVIRONMENTS:
         radiance = environment_map(name)
         dm.write_map(folder / f"{name}.exr", radiance)
         dm.set_environment(scene, radiance)
         for camera in held_out:
-            features = dm.render_features(scene, camera, config.spp)
-            save_png(folder / f"{camera.name}__{name}.png", dm.denoised(dm.render(scene, camera, config.spp), features))
+            picture = dm.denoised(dm.render(scene, camera, config.spp), features[camera.name])
+            save_png(folder / f"{camera.name}__{name}.png", picture)
 
 
 def save_geometry(scene: Any, folder: Path, camera: Camera) -> None:

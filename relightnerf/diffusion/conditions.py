@@ -26,9 +26,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from relightnerf.color import LUMINANCE
-from relightnerf.diffusion.srgb import linear_from_srgb
 from relightnerf.errors import InputError
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
+from relightnerf.srgb import linear_from_srgb
 
 PARTS = {
     "rgb": 3,

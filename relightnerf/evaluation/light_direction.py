@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from relightnerf.color import LUMINANCE, srgb_to_linear
+from relightnerf.lights import spread_directions
 
 _STARTS = 8
 _STEPS = 15
@@ -13,7 +14,7 @@ _DARKEST_ALBEDO = 0.02
 _RIDGE = 1e-6
 _TO_CAMERA = np.array([0.0, 0.0, 1.0])
 _NO_SHADING = 1e-4
-_GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
+_LOWEST_START = -0.3  # on the camera's side of the sphere and a little beyond
 
 
 def fitted_direction(
@@ -86,20 +87,11 @@ def _shading(linear: np.ndarray, albedo: np.ndarray | None) -> tuple[np.ndarray,
     return np.sum(linear * albedo, axis=-1) / np.maximum(power, 1e-12), power
 
 
-def _starts() -> np.ndarray:
-    """Return directions (S, 3) spread over the camera's side of the sphere and a little beyond (Vogel's spiral)."""
-    index = np.arange(_STARTS)
-    z = 1.0 - 1.3 * (index + 0.5) / _STARTS
-    angle = 2.0 * np.pi * _GOLDEN * index
-    radius = np.sqrt(1.0 - z * z)
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), z], axis=-1)
-
-
 def _fits(
     shading: np.ndarray, weight: np.ndarray, ambient: np.ndarray, seen: np.ndarray, normal: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each first guess, the mean absolute residual (S,) and light times strength (S, 3)."""
-    lights, robust = _starts(), np.ones((_STARTS, len(normal)))
+    lights, robust = spread_directions(_STARTS, _LOWEST_START), np.ones((_STARTS, len(normal)))
     ridge = _RIDGE * (1.0 + weight.sum()) * np.eye(4)
     columns, residual = np.empty((_STARTS, len(normal), 4)), np.empty_like(robust)
     columns[..., 0] = ambient

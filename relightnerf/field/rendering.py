@@ -18,8 +18,9 @@ from relightnerf.field.frame import FieldFrame
 from relightnerf.field.model import RaySurface, RelightModel, RelightModelConfig
 from relightnerf.field.runs import run_folder
 from relightnerf.field.training import model_state, newest_checkpoint
-from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, Lighting
+from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, Lighting, spread_directions
 from relightnerf.scene import Scene
+from relightnerf.srgb import linear_from_srgb, srgb_from_linear
 
 _RAYS_AT_ONCE = 8192
 _PIXELS_AT_ONCE = 4096
@@ -92,8 +93,7 @@ class FieldRenderer:
         """
         model = self._model
         logits, transfer, points = [], [], []
-        position = torch.as_tensor(camera.camera_to_world[:3, 3], dtype=torch.float32, device=model.device)
-        turn = torch.as_tensor(self._frame.rotation, dtype=torch.float32, device=model.device)
+        position, turn = self._tensor(camera.camera_to_world[:3, 3]), self._tensor(self._frame.rotation)
         for directions, surface, _ in self._surfaces(camera):
             colour, features = model.capture_logits(surface, directions)
             logits.append(colour)
@@ -110,9 +110,8 @@ class FieldRenderer:
 
     def _surfaces(self, camera: Camera) -> Iterator[tuple[Tensor, RaySurface, Tensor]]:
         """Yield rays' directions in the field's frame, what they meet, and its depth in the world, part by part."""
-        device = self._model.device
-        pose = torch.as_tensor(self._frame.poses(camera.camera_to_world), dtype=torch.float32, device=device)
-        local = torch.as_tensor(camera.rays_camera(), dtype=torch.float32, device=device).reshape(-1, 3)
+        pose = self._tensor(self._frame.poses(camera.camera_to_world))
+        local = self._tensor(camera.rays_camera()).reshape(-1, 3)
         for rays in local.split(_RAYS_AT_ONCE):
             lengths = rays.norm(dim=-1, keepdim=True)
             directions = (rays / lengths) @ pose[:3, :3].T
@@ -139,7 +138,7 @@ class FieldRenderer:
         elif buffer.transfer is None:
             raise InputError("this field knows only the capture's own light", "run `relightnerf fit`")
         elif isinstance(light, Lighting):
-            colours = _linear_to_srgb(self._lit(buffer, light))
+            colours = srgb_from_linear(self._lit(buffer, light))
         else:
             colours = torch.sigmoid(buffer.logits + self._offsets(buffer.transfer, light[None])[:, 0])
         return colours.reshape(buffer.camera.height, buffer.camera.width, 3).cpu().numpy()
@@ -169,7 +168,7 @@ class FieldRenderer:
             factors = self._tensor(colors)
             parts = (value.split(_PIXELS_AT_ONCE) for value in (buffer.logits, buffer.transfer, total))
             for logits, transfer, result in zip(*parts, strict=True):
-                linear = _srgb_to_linear(torch.sigmoid(logits[:, None] + self._offsets(transfer, directions_world)))
+                linear = linear_from_srgb(torch.sigmoid(logits[:, None] + self._offsets(transfer, directions_world)))
                 result.copy_(torch.einsum("plc,lc->pc", linear, factors))
         return total
 
@@ -179,7 +178,7 @@ class FieldRenderer:
         towards = self._tensor(position) - buffer.points
         lights = torch.nn.functional.normalize(towards, dim=-1) @ self._tensor(self._frame.rotation).T
         offsets = self._model.light_decoder(buffer.transfer, lights[:, None])[:, 0]
-        return _srgb_to_linear(torch.sigmoid(buffer.logits + offsets))
+        return linear_from_srgb(torch.sigmoid(buffer.logits + offsets))
 
     def falloff(self, buffer: FeatureBuffer, position_world: Float[np.ndarray, "3"]) -> Float[Tensor, "pixels 1"]:
         """Return what a light at a place gives to what is seen, 1 at the distance of ``center_world``."""
@@ -196,28 +195,11 @@ class FieldRenderer:
         (L - A) / 2 / (IRRADIANCE / (4 pi)) = A / AMBIENT_RADIANCE.
         """
         if "ambient" not in buffer.kept:
-            directions = _upper_half(_AMBIENT_DIRECTIONS) @ self._frame.rotation
+            directions = spread_directions(_AMBIENT_DIRECTIONS, lowest_z=0.0) @ self._frame.rotation
             mean = self._sum(buffer, directions, np.full((len(directions), 3), 1.0 / len(directions)))
             ratio = AMBIENT_RADIANCE * 2.0 * np.pi / IRRADIANCE
             buffer.kept["ambient"] = mean * (ratio / (1.0 + ratio))
         return buffer.kept["ambient"]
-
-
-def _upper_half(count: int) -> Float[np.ndarray, "count 3"]:
-    """Return evenly spread unit vectors with z above 0 (a Fibonacci lattice)."""
-    index = np.arange(count) + 0.5
-    z, azimuth = index / count, index * np.pi * (3.0 - np.sqrt(5.0))
-    flat = np.sqrt(1.0 - z * z)
-    return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), z], axis=-1)
-
-
-def _srgb_to_linear(srgb: Tensor) -> Tensor:
-    return torch.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004
-
-
-def _linear_to_srgb(linear: Tensor) -> Tensor:
-    linear = linear.clamp(0.0, 1.0)
-    return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)  # noqa: PLR2004
 
 
 def _model(settings: RelightModelConfig, weights: dict[str, Tensor]) -> RelightModel:

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import torch
 import yaml
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 
 from relightnerf.errors import InputError
 from relightnerf.field.method import field_config
 from relightnerf.field.trainer import RelightTrainerConfig
-from relightnerf.field.training import model_state, newest_checkpoint
+from relightnerf.field.training import newest_checkpoint, read_checkpoint
 from relightnerf.scene import Scene
 
 _METHOD = "relightnerf"
@@ -66,8 +65,7 @@ def load_pipeline(scene: Scene, device: str = "cpu") -> tuple[RelightTrainerConf
     config.machine.device_type = device
     config.load_dir = checkpoint.parent
     pipeline = config.pipeline.setup(device=device, test_mode="test")
-    model_state(checkpoint)
-    state = torch.load(checkpoint, map_location="cpu")
-    pipeline.load_pipeline(state["pipeline"], state["step"])
+    content = read_checkpoint(checkpoint)
+    pipeline.load_pipeline(content["pipeline"], content["step"])
     pipeline.eval()
-    return config, pipeline, int(state["step"])
+    return config, pipeline, int(content["step"])

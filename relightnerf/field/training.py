@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from nerfstudio.engine.callbacks import TrainingCallbackLocation
@@ -49,18 +50,23 @@ def newest_checkpoint(run: Path) -> Path | None:
     return max((run / "nerfstudio_models").glob("step-*.ckpt"), default=None)
 
 
-def model_state(checkpoint: Path) -> dict[str, Tensor]:
-    """Return the state of the model in a checkpoint.
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """Return what nerfstudio has saved of a run: its ``step``, and the ``pipeline`` with the model's state.
 
     Raises:
         InputError: the checkpoint was written by a version whose fields were built otherwise.
     """
-    state = torch.load(checkpoint, map_location="cpu")["pipeline"]
-    state = {key.removeprefix("_model."): value for key, value in state.items() if key.startswith("_model.")}
-    if "light_decoder.gloss.0.weight" not in state:
+    content = torch.load(checkpoint, map_location="cpu")
+    if "_model.light_decoder.gloss.0.weight" not in content["pipeline"]:
         what = f"{checkpoint}: a field of an older version of relightnerf"
         raise InputError(what, "run `relightnerf geometry --force`, then `relightnerf fit --force`")
-    return state
+    return content
+
+
+def model_state(checkpoint: Path) -> dict[str, Tensor]:
+    """Return the state of the model in a checkpoint; raises as ``read_checkpoint``."""
+    state = read_checkpoint(checkpoint)["pipeline"]
+    return {key.removeprefix("_model."): value for key, value in state.items() if key.startswith("_model.")}
 
 
 def _save_config(config: RelightTrainerConfig) -> None:

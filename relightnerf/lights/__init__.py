@@ -10,6 +10,7 @@ from relightnerf.lights._directions import (
     direction_from_angles,
     normalized_direction,
     rotation_between,
+    spread_directions,
 )
 from relightnerf.lights._lighting import Lighting, environment_lighting, turn_about
 from relightnerf.lights._sets import LightSet, light_entries, load_lights, parsed_lights, reference_lights, save_lights
@@ -45,6 +46,7 @@ __all__ = [
     "save_lights",
     "sh_rotation",
     "spherical_harmonics",
+    "spread_directions",
     "turn_about",
 ]
 

@@ -29,6 +29,14 @@ def normalized_direction(direction: Float[np.ndarray, "3"], name: str = "light")
     return vector / length
 
 
+def spread_directions(count: int, lowest_z: float = -1.0) -> Float[np.ndarray, "count 3"]:
+    """Return unit vectors spread evenly over the part of the sphere with z above ``lowest_z`` (a Fibonacci lattice)."""
+    index = np.arange(count) + 0.5
+    z, azimuth = 1.0 - (1.0 - lowest_z) * index / count, np.pi * (3.0 - np.sqrt(5.0)) * index
+    flat = np.sqrt(1.0 - z * z)
+    return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), z], axis=-1)
+
+
 def rotation_between(source: Float[np.ndarray, "3"], target: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
     """Return the smallest rotation that turns one unit vector into another (Rodrigues' formula)."""
     axis, cosine = np.cross(source, target), float(np.dot(source, target))

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from relightnerf.color import LUMINANCE
 from relightnerf.lights._canonical import IRRADIANCE
 from relightnerf.lights._directions import rotation_between
-
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
 
 
 def _none() -> np.ndarray:
@@ -108,7 +107,7 @@ def environment_lighting(
     solid_angle = np.cos(elevation) * (np.pi / rows) * (2 * np.pi / columns)
     flux = np.clip(np.nan_to_num(radiance), 0.0, None) * (solid_angle * (elevation > 0))[:, None, None]
     flux = flux[: (rows + 1) // 2].astype(np.float64)
-    energy = flux @ _LUMINANCE
+    energy = flux @ LUMINANCE
     flat = np.cos(elevation)[:, None]
     rays = np.stack(
         np.broadcast_arrays(flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)[:, None]), axis=-1

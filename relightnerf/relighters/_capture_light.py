@@ -22,7 +22,7 @@ from relightnerf.color import srgb_to_linear
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
-from relightnerf.lights import IRRADIANCE
+from relightnerf.lights import IRRADIANCE, spread_directions
 
 SHADINGS = 8
 """Terms of the shading: the disc, six ambient lobes, and bounced light."""
@@ -88,7 +88,7 @@ def estimate_capture_light(views: Sequence[View], rays: RayScene) -> CaptureLigh
         rays: the scene's mesh.
     """
     pairs = _sampled_pairs(views, rays)
-    found = _peaks(_searched(_sphere(_CANDIDATES), _Misfit(pairs.every(8), rays, samples=1)), _PEAKS)
+    found = _peaks(_searched(spread_directions(_CANDIDATES), _Misfit(pairs.every(8), rays, samples=1)), _PEAKS)
     fine = _Misfit(pairs.every(4), rays, samples=3)
     found = _peaks(fine(found.directions, found.logs, steps=5), _KEPT)
     for step_deg in _STEPS_DEG:
@@ -302,10 +302,3 @@ def _pairs_of_view(view: View, rays: RayScene, count: int, rng: np.random.Genera
     at = (np.stack([row[kept], other_row[kept]], -1), np.stack([column[kept], other_column[kept]], -1))
     points = view.camera.points_world(depth)[at]
     return points.astype(np.float32), view.normal_world[at], smooth[at]
-
-
-def _sphere(count: int) -> np.ndarray:
-    """Evenly spread unit vectors (a Fibonacci lattice)."""
-    index = np.arange(count) + 0.5
-    z, angle = 1.0 - 2.0 * index / count, np.pi * (3.0 - np.sqrt(5.0)) * index
-    return np.stack([np.sqrt(1 - z * z) * np.cos(angle), np.sqrt(1 - z * z) * np.sin(angle), z], axis=-1)

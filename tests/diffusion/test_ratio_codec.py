@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from relightnerf import upsampling
 from relightnerf.diffusion.codecs import RatioCodec, RatioSettings
-from relightnerf.diffusion.srgb import linear_from_srgb, srgb_from_linear
+from relightnerf.srgb import linear_from_srgb, srgb_from_linear
 
 
 def lit_pictures(lights: int, height: int = 96, width: int = 144) -> tuple[Tensor, Tensor, Tensor]:

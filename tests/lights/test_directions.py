@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from relightnerf.errors import InputError
-from relightnerf.lights import angles_from_direction, direction_from_angles, normalized_direction, rotation_between
+from relightnerf.lights import (
+    angles_from_direction,
+    direction_from_angles,
+    normalized_direction,
+    rotation_between,
+    spread_directions,
+)
 
 Z_UP = (0.0, 0.0, 1.0)
 UPS = [Z_UP, (0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (0.6, 0.0, 0.8), (-0.88, 0.148, 0.451)]
@@ -89,3 +95,14 @@ def test_normalizing_keeps_the_direction() -> None:
 def test_what_is_no_direction_is_refused(direction) -> None:
     with pytest.raises(InputError, match="the sun"):
         normalized_direction(direction, "the sun")
+
+
+@pytest.mark.parametrize("lowest_z", [-1.0, -0.3, 0.0])
+def test_spread_directions_are_even(lowest_z) -> None:
+    directions = spread_directions(500, lowest_z)
+    np.testing.assert_allclose(np.linalg.norm(directions, axis=-1), 1.0)
+    assert directions[:, 2].min() > lowest_z
+    np.testing.assert_allclose(directions.mean(axis=0), [0.0, 0.0, (1.0 + lowest_z) / 2.0], atol=2e-3)
+    nearest = np.sort(directions @ directions.T, axis=-1)[:, -2]
+    even = 1.0 - (1.0 - lowest_z) / 500  # cosine of the radius of a cap of each one's share of the area
+    assert np.degrees(np.arccos(nearest)).min() > np.degrees(np.arccos(even))

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from relightnerf.diffusion.codecs._base import CODEC_FILE, check_factor, read_settings
-from relightnerf.diffusion.srgb import linear_from_srgb, srgb_from_linear
 from relightnerf.errors import InputError
 from relightnerf.files import write_json
+from relightnerf.srgb import linear_from_srgb, srgb_from_linear
 from relightnerf.upsampling import Kernel, upsampled_chunks
 
 
