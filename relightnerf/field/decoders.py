@@ -36,22 +36,25 @@ class LightDecoder(nn.Module):
 
     Precomputed radiance transfer (Sloan et al. 2002) with a learned basis: a ray has a transfer vector per channel, a
     light direction has its values of the basis, and the offset is their product. A ray's part is computed once and
-    kept, and any light after that costs one matrix product.
+    kept, and any light after that costs one matrix product. Cues of a light at the place that the ray meets (whether it
+    is in shadow, which no smooth function of direction tells) are further functions beside the learned ones.
 
     Args:
         features: length of the feature vector.
         latents: length of the latent vector of a relit picture (it takes in what pictures disagree on).
         hidden: units of the hidden layers of the ray's part.
         basis: functions of the light's direction.
+        cues: values per ray and light that the scene's geometry gives.
     """
 
-    def __init__(self, features: int, latents: int, hidden: int, basis: int) -> None:
+    def __init__(self, features: int, latents: int, hidden: int, basis: int, cues: int = 0) -> None:
         super().__init__()
+        self.directional, size = basis, basis + cues
         self.transfer = nn.Sequential(
-            nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3 * basis)
+            nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3 * size)
         )
-        self.latent = nn.Linear(latents, basis, bias=False)
-        self.gloss = nn.Sequential(nn.Linear(features + SH_COEFFICIENTS, 32), nn.ReLU(), nn.Linear(32, basis))
+        self.latent = nn.Linear(latents, size, bias=False)
+        self.gloss = nn.Sequential(nn.Linear(features + SH_COEFFICIENTS, 32), nn.ReLU(), nn.Linear(32, size))
         self.light = nn.Sequential(
             nn.Linear(SH_COEFFICIENTS, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, basis)
         )
@@ -62,7 +65,7 @@ class LightDecoder(nn.Module):
         self,
         features: Float[Tensor, "rays features"],
         directions: Float[Tensor, "rays 3"],
-    ) -> Float[Tensor, "rays 3 basis"]:
+    ) -> Float[Tensor, "rays 3 transfer"]:
         """Return the rays' transfer vectors; ``directions`` are the rays' unit directions."""
         transfer = self.transfer(features).unflatten(-1, (3, -1))
         gloss = self.gloss(torch.cat([features, spherical_harmonics(directions)], dim=-1))
@@ -74,20 +77,26 @@ class LightDecoder(nn.Module):
 
     def forward(
         self,
-        transfer: Float[Tensor, "rays 3 basis"],
+        transfer: Float[Tensor, "rays 3 transfer"],
         lights: Float[Tensor, "*rays lights 3"],
-        latents: Float[Tensor, "*rays lights latents"] | None = None,
+        cues: Float[Tensor, "rays lights cues"] | None = None,
+        latents: Float[Tensor, "rays lights latents"] | None = None,
     ) -> Float[Tensor, "rays lights 3"]:
         """Return the offset of the logits under lights that all rays share, or under each ray's own.
 
-        A picture's latent adds to the values of the basis: as if its light were another than was asked for.
+        A picture's latent adds to the values of basis and cues: as if its light were another than was asked for.
         """
         basis = self.basis(lights)
-        if latents is not None:
-            basis = basis + self.latent(latents)
+        directional, local = transfer.split([self.directional, transfer.shape[-1] - self.directional], dim=-1)
         if basis.dim() == 2:  # noqa: PLR2004
-            return (transfer @ basis.T).transpose(1, 2)
-        return torch.bmm(basis, transfer.transpose(1, 2))
+            offsets = (directional @ basis.T).transpose(1, 2)
+        else:
+            offsets = torch.bmm(basis, directional.transpose(1, 2))
+        if cues is not None:
+            offsets = offsets + torch.bmm(cues, local.transpose(1, 2))
+        if latents is not None:
+            offsets = offsets + torch.bmm(self.latent(latents), transfer.transpose(1, 2))
+        return offsets
 
 
 def zero_last(layers: nn.Sequential) -> None:

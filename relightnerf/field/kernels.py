@@ -19,6 +19,7 @@ _compiled = functools.partial(numba.njit, fastmath=True, cache=True, nogil=True)
 _parallel = functools.partial(_compiled, parallel=True)
 _NEXT = np.uintp(1)  # nodes and channels are counted without sign: numba checks signed indices, which is slow
 _TRANSPARENT = 1e-4  # what is behind this transmittance cannot be seen
+_OPAQUE = 10.0  # optical depth that lets nothing through
 _EVEN_SHARE = 0.01  # of the samples, spread evenly along the ray
 
 
@@ -84,6 +85,13 @@ def place_samples(
     inputs = _arrays(origins.contiguous(), directions.contiguous(), density, where.contiguous(), fine.contiguous())
     _place_samples(*inputs, near, far, *_arrays(unit, edges, middles, lengths))
     return unit, edges, middles, lengths
+
+
+def visibility(points: Tensor, lights: Tensor, reach: Tensor, density: Tensor, ends: Tensor) -> Tensor:
+    """Return how much of each light arrives; see ``visibility.visibility``."""
+    result = torch.empty(lights.shape[:2])
+    _visibility(*_arrays(points.contiguous(), lights.contiguous(), reach.contiguous(), density, ends, result))
+    return result
 
 
 def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
@@ -386,6 +394,30 @@ def _place_samples(
                 middles[ray, edge - 1, 2] = np.float32(0.5) * (z + nz)
                 lengths[ray, edge - 1] = np.sqrt((nx - x) ** 2 + (ny - y) ** 2 + (nz - z) ** 2)
             x, y, z = nx, ny, nz
+
+
+@_parallel
+@no_type_check
+def _visibility(
+    points: np.ndarray, lights: np.ndarray, reach: np.ndarray, density: np.ndarray, ends: np.ndarray, out: np.ndarray
+) -> None:
+    side = density.shape[0]
+    for ray in prange(len(points)):
+        point = points[ray]
+        for light in range(lights.shape[1]):
+            towards, farthest = lights[ray, light], reach[ray, light]
+            passed = np.float32(0.0)
+            x, y, z = _contracted(point, towards, ends[0])
+            for step in range(1, len(ends)):
+                if ends[step] > farthest or passed > _OPAQUE:
+                    break
+                nx, ny, nz = _contracted(point, towards, ends[step])
+                i = _nearest(np.float32(0.5) * (x + nx), side)
+                j = _nearest(np.float32(0.5) * (y + ny), side)
+                k = _nearest(np.float32(0.5) * (z + nz), side)
+                passed += density[k, j, i] * np.sqrt((nx - x) ** 2 + (ny - y) ** 2 + (nz - z) ** 2)
+                x, y, z = nx, ny, nz
+            out[ray, light] = np.exp(-passed)
 
 
 composite = cast(Any, Composite.apply)

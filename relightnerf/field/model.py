@@ -15,11 +15,18 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder
 from relightnerf.field.grids import DensityGrid, Features
-from relightnerf.field.sampling import distortion_loss, place_samples, render_weights
+from relightnerf.field.sampling import CONTRACTED_RADIUS, contract, distortion_loss, place_samples, render_weights
+from relightnerf.field.visibility import visibility
 from relightnerf.lights import direction_from_angles
 
 _COARSE_UPDATE_STEPS = 10
 _TOTAL_VARIATION_STEPS = 5
+FORMAT = 2
+"""Version of what a field consists of, kept in its state."""
+_CUES = 2
+_NORMAL_REACH = 0.02  # how far around a place the density tells its normal, in the field's units
+_ABOVE_SURFACE = 0.015  # where light is looked for, so that a surface does not shadow itself
+_SOLID = 20.0  # a density that counts as fully inside
 
 
 @dataclass
@@ -53,13 +60,13 @@ class RelightModelConfig(ModelConfig):
     """Units per hidden layer of the light's decoder."""
     light_basis: int = 48
     """Functions of the light's direction whose products with a ray's transfer vectors are its colour."""
-    coarse_samples: int = 96
+    coarse_samples: int = 64
     """Steps along a ray that look for surfaces."""
-    fine_samples: int = 32
+    fine_samples: int = 48
     """Intervals along a ray that make its colour."""
     feature_samples: int = 8
     """Points along a ray that give it features in training, chosen in proportion to their share in its colour."""
-    eval_feature_samples: int = 16
+    eval_feature_samples: int = 12
     """The same when rendering."""
     near_plane: float = 0.2
     """Where rays start, in units of half the inner cube's side."""
@@ -122,10 +129,12 @@ class RelightModel(Model):
         self.light_features = Features(config.light_plane_resolution, config.light_channels, *coarse)
         self.capture_decoder = CaptureDecoder(self.capture_features.size)
         features = self.capture_features.size + self.light_features.size
-        self.light_decoder = LightDecoder(features, config.latents, config.light_hidden, config.light_basis)
+        sizes = (config.latents, config.light_hidden, config.light_basis, _CUES)
+        self.light_decoder = LightDecoder(features, *sizes)
         lights = metadata.get("light_directions")
         pictures = 1 if lights is None else self.num_train_data * lights.shape[1]
         self.latents = nn.Parameter(torch.zeros(pictures, config.latents))
+        self.register_buffer("format", torch.tensor(FORMAT))
         self._step = 0
         self.azimuth = ViewerSlider("Light azimuth (deg)", 0.0, -180.0, 180.0, 1.0)
         self.elevation = ViewerSlider("Light elevation (deg)", 45.0, -90.0, 90.0, 1.0)
@@ -177,6 +186,7 @@ class RelightModel(Model):
         latents = state_dict["latents"]
         if latents.shape != self.latents.shape:
             self.latents.data = torch.zeros_like(latents, device=self.device)
+        self.density.changed()
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def load_warmup(self, state: dict[str, Tensor]) -> None:
@@ -267,10 +277,42 @@ class RelightModel(Model):
         surface: RaySurface,
         features: Float[Tensor, "rays features"],
         directions: Float[Tensor, "rays 3"],
-    ) -> Float[Tensor, "rays 3 basis"]:
+    ) -> Float[Tensor, "rays 3 transfer"]:
         """Return what the light's decoder needs of each ray, for any light."""
         both = torch.cat([features, self.composite(self.light_features, surface)], dim=-1)
         return self.light_decoder.encode(both, directions)
+
+    @torch.no_grad()
+    def facing(
+        self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], surface: RaySurface
+    ) -> tuple[Float[Tensor, "rays 3"], Float[Tensor, "rays 3"]]:
+        """Return what rays meet, and the unit normals there (against the density's gradient), in the field's frame."""
+        points = origins + directions * surface.depth
+        shifts = torch.cat([torch.eye(3), -torch.eye(3)]).to(points) * _NORMAL_REACH
+        around = contract(points[:, None] + shifts) / CONTRACTED_RADIUS
+        ahead, behind = self.density(around).clamp_max(_SOLID).split(3, dim=-1)
+        return points, nn.functional.normalize(behind - ahead, dim=-1)
+
+    @torch.no_grad()
+    def light_cues(
+        self,
+        points: Float[Tensor, "rays 3"],
+        normals: Float[Tensor, "rays 3"],
+        lights: Float[Tensor, "rays lights 3"],
+        reach: Float[Tensor, "rays lights"] | None = None,
+    ) -> Float[Tensor, "rays lights cues"]:
+        """Return what the geometry tells of lights at places: whether they arrive, and that times the cosine.
+
+        Args:
+            points: on surfaces, in the field's frame.
+            normals: unit vectors.
+            lights: unit vectors towards the lights.
+            reach: distances to the lights; None: far away.
+        """
+        reach = torch.full_like(lights[..., 0], torch.inf) if reach is None else reach
+        arriving = visibility(points + normals * _ABOVE_SURFACE, lights, reach, self.density.nodes())
+        cosine = (normals[:, None] * lights).sum(dim=-1).clamp_min(0.0)
+        return torch.stack([arriving - 0.5, arriving * cosine], dim=-1)
 
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
         """Render rays.
@@ -291,11 +333,15 @@ class RelightModel(Model):
             centred = self.latents - self.latents.mean(dim=0)
             latent = nn.functional.embedding(ray_bundle.metadata["pictures"], centred)
             transfer = self.encode_light(surface, features.detach(), ray_bundle.directions)
-            offset = self.light_decoder(transfer, lights.unflatten(-1, (-1, 3)), latent)
+            lights = lights.unflatten(-1, (-1, 3))
+            cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), lights)
+            offset = self.light_decoder(transfer, lights, cues, latent)
             return {**outputs, "rgb": torch.sigmoid(logits.detach()[:, None] + offset), "latent": latent}
         if not self.training and (light := self._current_light(lights, ray_bundle.directions)) is not None:
             transfer = self.encode_light(surface, features, ray_bundle.directions)
-            logits = logits + self.light_decoder(transfer, light)[:, 0]
+            light = light.expand(len(logits), 1, 3)
+            cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), light)
+            logits = logits + self.light_decoder(transfer, light, cues)[:, 0]
         if self.training:
             outputs |= {"weights": surface.weights, "edges": surface.edges}
         return {**outputs, "rgb": torch.sigmoid(logits)}

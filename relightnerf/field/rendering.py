@@ -36,8 +36,9 @@ class FeatureBuffer:
     Attributes:
         camera: the camera.
         logits: (pixels, 3), of the sRGB colours under the capture's own light.
-        transfer: (pixels, 3, basis), for the light's decoder; None for a field without lights.
-        points: (pixels, 3), what is seen, in the capture's world.
+        transfer: (pixels, 3, transfer), for the light's decoder; None for a field without lights.
+        points: (pixels, 3), what is seen, in the field's frame.
+        normals: (pixels, 3), its unit normals, in the field's frame.
         kept: what the renderer has computed from these and may need again.
     """
 
@@ -45,6 +46,7 @@ class FeatureBuffer:
     logits: Tensor
     transfer: Tensor | None
     points: Tensor
+    normals: Tensor
     kept: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -92,32 +94,33 @@ class FieldRenderer:
             camera: posed in the capture's world frame.
         """
         model = self._model
-        logits, transfer, points = [], [], []
-        position, turn = self._tensor(camera.camera_to_world[:3, 3]), self._tensor(self._frame.rotation)
-        for directions, surface, _ in self._surfaces(camera):
+        logits, transfer, seen = [], [], []
+        for origins, directions, surface, _ in self._surfaces(camera):
             colour, features = model.capture_logits(surface, directions)
             logits.append(colour)
-            points.append(position + (directions @ turn) * (surface.depth / self._frame.scale))
+            seen.append(model.facing(origins, directions, surface))
             if model.has_lights:
                 transfer.append(model.encode_light(surface, features, directions))
-        return FeatureBuffer(camera, torch.cat(logits), torch.cat(transfer) if transfer else None, torch.cat(points))
+        points, normals = (torch.cat(parts) for parts in zip(*seen, strict=True))
+        return FeatureBuffer(camera, torch.cat(logits), torch.cat(transfer) if transfer else None, points, normals)
 
     @torch.no_grad()
     def depth(self, camera: Camera) -> Float[np.ndarray, "height width"]:
         """Return the depth along the camera's -z in world units, 0 where nothing is; no colour is computed."""
-        depth = torch.cat([along for _, _, along in self._surfaces(camera)])
+        depth = torch.cat([along for *_, along in self._surfaces(camera)])
         return depth.reshape(camera.height, camera.width).cpu().numpy()
 
-    def _surfaces(self, camera: Camera) -> Iterator[tuple[Tensor, RaySurface, Tensor]]:
-        """Yield rays' directions in the field's frame, what they meet, and its depth in the world, part by part."""
+    def _surfaces(self, camera: Camera) -> Iterator[tuple[Tensor, Tensor, RaySurface, Tensor]]:
+        """Yield rays' origins and directions in the field's frame, what they meet, and its depth in the world."""
         pose = self._tensor(self._frame.poses(camera.camera_to_world))
         local = self._tensor(camera.rays_camera()).reshape(-1, 3)
         for rays in local.split(_RAYS_AT_ONCE):
             lengths = rays.norm(dim=-1, keepdim=True)
             directions = (rays / lengths) @ pose[:3, :3].T
-            surface = self._model.surface(pose[:3, 3].expand_as(rays), directions)
+            origins = pose[:3, 3].expand_as(rays)
+            surface = self._model.surface(origins, directions)
             along = surface.depth[:, 0] / lengths[:, 0] / self._frame.scale
-            yield directions, surface, torch.where(surface.accumulation[:, 0] > 0.5, along, 0.0)  # noqa: PLR2004
+            yield origins, directions, surface, torch.where(surface.accumulation[:, 0] > 0.5, along, 0.0)  # noqa: PLR2004
 
     @torch.no_grad()
     def relight(
@@ -140,11 +143,15 @@ class FieldRenderer:
         elif isinstance(light, Lighting):
             colours = srgb_from_linear(self._lit(buffer, light))
         else:
-            colours = torch.sigmoid(buffer.logits + self._offsets(buffer.transfer, light[None])[:, 0])
+            colours = torch.cat([torch.sigmoid(logits[:, 0]) for logits in self._lit_logits(buffer, light[None])])
         return colours.reshape(buffer.camera.height, buffer.camera.width, 3).cpu().numpy()
 
-    def _offsets(self, transfer: Tensor, directions_world: np.ndarray) -> Tensor:
-        return self._model.light_decoder(transfer, self._tensor(self._frame.directions(directions_world)))
+    def _lit_logits(self, buffer: FeatureBuffer, directions_world: np.ndarray) -> Iterator[Tensor]:
+        """Yield logits (pixels, lights, 3) under canonical lights, part by part."""
+        lights = self._tensor(self._frame.directions(directions_world))
+        for logits, transfer, points, normals in _parts(buffer):
+            cues = self._model.light_cues(points, normals, lights.expand(len(points), -1, -1))
+            yield logits[:, None] + self._model.light_decoder(transfer, lights, cues)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32, device=self._model.device)
@@ -162,30 +169,30 @@ class FieldRenderer:
         return total.clamp_min(0.0)
 
     def _sum(self, buffer: FeatureBuffer, directions_world: np.ndarray, colors: np.ndarray) -> Tensor:
-        assert buffer.transfer is not None
-        total = torch.zeros_like(buffer.logits)
-        if len(directions_world):
-            factors = self._tensor(colors)
-            parts = (value.split(_PIXELS_AT_ONCE) for value in (buffer.logits, buffer.transfer, total))
-            for logits, transfer, result in zip(*parts, strict=True):
-                linear = linear_from_srgb(torch.sigmoid(logits[:, None] + self._offsets(transfer, directions_world)))
-                result.copy_(torch.einsum("plc,lc->pc", linear, factors))
-        return total
+        if not len(directions_world):
+            return torch.zeros_like(buffer.logits)
+        factors = self._tensor(colors)
+        linear = (linear_from_srgb(torch.sigmoid(logits)) for logits in self._lit_logits(buffer, directions_world))
+        return torch.cat([torch.einsum("plc,lc->pc", part, factors) for part in linear])
 
     def _near(self, buffer: FeatureBuffer, position: np.ndarray) -> Tensor:
         """Return linear colours (pixels, 3) under a canonical light at a place (world)."""
-        assert buffer.transfer is not None
-        towards = self._tensor(position) - buffer.points
-        lights = torch.nn.functional.normalize(towards, dim=-1) @ self._tensor(self._frame.rotation).T
-        offsets = self._model.light_decoder(buffer.transfer, lights[:, None])[:, 0]
-        return linear_from_srgb(torch.sigmoid(buffer.logits + offsets))
+        model, linear = self._model, []
+        for logits, transfer, points, normals in _parts(buffer):
+            towards = (self._place(position) - points)[:, None]
+            lights = torch.nn.functional.normalize(towards, dim=-1)
+            cues = model.light_cues(points, normals, lights, towards.norm(dim=-1))
+            linear.append(linear_from_srgb(torch.sigmoid(logits + model.light_decoder(transfer, lights, cues)[:, 0])))
+        return torch.cat(linear)
 
     def falloff(self, buffer: FeatureBuffer, position_world: Float[np.ndarray, "3"]) -> Float[Tensor, "pixels 1"]:
         """Return what a light at a place gives to what is seen, 1 at the distance of ``center_world``."""
-        place, closest = self._tensor(position_world), _CLOSEST / self._frame.scale
-        distance = (place - buffer.points).norm(dim=-1, keepdim=True).clamp_min(closest)
-        reference = (place - self._tensor(self.center_world)).norm().clamp_min(closest)
-        return (reference / distance).square()
+        place = self._place(position_world)
+        distance = (place - buffer.points).norm(dim=-1, keepdim=True).clamp_min(_CLOSEST)
+        return (place.norm().clamp_min(_CLOSEST) / distance).square()
+
+    def _place(self, position_world: np.ndarray) -> Tensor:
+        return self._tensor((position_world - self._frame.center) @ self._frame.rotation.T * self._frame.scale)
 
     def _ambient(self, buffer: FeatureBuffer) -> Tensor:
         """Return the linear colours under the canonical ambient light alone.
@@ -200,6 +207,12 @@ class FieldRenderer:
             ratio = AMBIENT_RADIANCE * 2.0 * np.pi / IRRADIANCE
             buffer.kept["ambient"] = mean * (ratio / (1.0 + ratio))
         return buffer.kept["ambient"]
+
+
+def _parts(buffer: FeatureBuffer) -> Iterator[tuple[Tensor, ...]]:
+    assert buffer.transfer is not None
+    values = (buffer.logits, buffer.transfer, buffer.points, buffer.normals)
+    yield from zip(*(value.split(_PIXELS_AT_ONCE) for value in values), strict=True)
 
 
 def _model(settings: RelightModelConfig, weights: dict[str, Tensor]) -> RelightModel:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from relightnerf.errors import InputError
 from relightnerf.field.cpu import tune_cpu
+from relightnerf.field.model import FORMAT
 from relightnerf.field.trainer import RelightTrainer, RelightTrainerConfig
 from relightnerf.files import atomic_path
 from relightnerf.progress import track
@@ -57,7 +58,7 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
         InputError: the checkpoint was written by a version whose fields were built otherwise.
     """
     content = torch.load(checkpoint, map_location="cpu")
-    if "_model.light_decoder.gloss.0.weight" not in content["pipeline"]:
+    if content["pipeline"].get("_model.format") != FORMAT:
         what = f"{checkpoint}: a field of an older version of relightnerf"
         raise InputError(what, "run `relightnerf geometry --force`, then `relightnerf fit --force`")
     return content

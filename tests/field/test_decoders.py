@@ -7,7 +7,7 @@ from relightnerf.field.decoders import CaptureDecoder, LightDecoder
 
 def _decoder() -> tuple[LightDecoder, torch.Tensor]:
     torch.manual_seed(0)
-    decoder = LightDecoder(features=10, latents=4, hidden=16, basis=6)
+    decoder = LightDecoder(features=10, latents=4, hidden=16, basis=6, cues=2)
     directions = torch.nn.functional.normalize(torch.randn(50, 3), dim=-1)
     return decoder, decoder.encode(torch.randn(50, 10), directions)
 
@@ -18,13 +18,13 @@ def _lights(*shape: int) -> torch.Tensor:
 
 def test_an_untrained_light_decoder_adds_exactly_nothing() -> None:
     decoder, transfer = _decoder()
-    assert transfer.shape == (50, 3, 6)
+    assert transfer.shape == (50, 3, 8)
     assert (decoder(transfer, _lights(50, 2)) == 0).all()
 
 
 def test_lights_that_all_rays_share_are_each_ray_s_own() -> None:
     decoder, _ = _decoder()
-    transfer, lights = torch.randn(50, 3, 6), _lights(4)
+    transfer, lights = torch.randn(50, 3, 8), _lights(4)
     own = decoder(transfer, lights.expand(50, 4, 3))
     assert own.shape == (50, 4, 3)
     assert own.std() > 0.01
@@ -33,10 +33,17 @@ def test_lights_that_all_rays_share_are_each_ray_s_own() -> None:
 
 def test_a_picture_s_latent_changes_its_light_and_no_latent_changes_nothing() -> None:
     decoder, _ = _decoder()
-    transfer, lights = torch.randn(50, 3, 6), _lights(50, 2)
+    transfer, lights = torch.randn(50, 3, 8), _lights(50, 2)
     plain = decoder(transfer, lights)
-    torch.testing.assert_close(decoder(transfer, lights, torch.zeros(50, 2, 4)), plain, rtol=0, atol=0)
-    assert (decoder(transfer, lights, torch.ones(50, 2, 4)) - plain).abs().max() > 0.01
+    torch.testing.assert_close(decoder(transfer, lights, latents=torch.zeros(50, 2, 4)), plain, rtol=0, atol=0)
+    assert (decoder(transfer, lights, latents=torch.ones(50, 2, 4)) - plain).abs().max() > 0.01
+
+
+def test_cues_are_functions_of_the_light_beside_the_learned_ones() -> None:
+    decoder, _ = _decoder()
+    transfer, lights, cues = torch.randn(50, 3, 8), _lights(4), torch.rand(50, 4, 2)
+    expected = decoder(transfer, lights) + torch.einsum("rlk,rck->rlc", cues, transfer[..., 6:])
+    torch.testing.assert_close(decoder(transfer, lights, cues), expected)
 
 
 def test_one_step_of_training_reaches_the_light_decoder() -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from relightnerf.field import kernels
 from relightnerf.field.grids import composite_features
 from relightnerf.field.sampling import placed_samples
+from relightnerf.field.visibility import marched_visibility
 
 RAYS, SAMPLES = 300, 6
 
@@ -55,6 +56,17 @@ def test_composited_features_and_their_gradients_are_torch_s() -> None:
     for value, expected in zip(ours, torchs, strict=True):
         assert expected.abs().max() > 0.1
         torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_visibility_is_torch_s() -> None:
+    torch.manual_seed(4)
+    points, density = 1.5 * torch.randn(RAYS, 3), 30.0 * torch.rand(20, 20, 20) ** 8
+    lights, reach = functional.normalize(torch.randn(RAYS, 5, 3), dim=-1), 3.0 * torch.rand(RAYS, 5)
+    ends = 0.03 * 1.4 ** torch.arange(14)
+    ours, torchs = (f(points, lights, reach, density, ends) for f in (kernels.visibility, marched_visibility))
+    assert torchs.std() > 0.2
+    different = (ours - torchs).abs() > 1e-3  # where rounding puts a step into the next cell
+    assert different.float().mean() < 0.02
 
 
 def test_trilinear_values_and_their_gradient_are_torch_s() -> None:
