@@ -29,7 +29,8 @@ def main(scene: Path, view: int = 0) -> None:
 
     seen = SceneViews(opened)[view]  # photo, depth along -z, normals; read when asked for
     points = seen.camera.points_world(seen.depth)[seen.known]
-    print(f"{seen.name}: {seen.known.mean():.0%} has depth, from {points.min(0).round(2)} to {points.max(0).round(2)}")
+    low, high = np.quantile(points, [0.05, 0.95], axis=0).round(2)
+    print(f"{seen.name}: {seen.known.mean():.0%} has depth; nine tenths of it between {low} and {high}")
 
     lights = reference_lights()  # in each camera's frame, so another world direction in every view
     direction = lights.directions_world(seen.camera.camera_to_world)[lights.names.index("dir_18")]

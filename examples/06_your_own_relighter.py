@@ -18,9 +18,11 @@ from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, reference_lights, s
 from relightnerf.relighters import Relighter
 from relightnerf.scene import Scene
 
+TYPICAL = 0.4  # shading of a white surface in the photos
+
 
 class Lambert:
-    """Divides by the views' mean shading, and multiplies by the cosine to the new light."""
+    """Multiplies the photo by the new light's shading, over a typical one that the photo is taken to have."""
 
     name, parameters, inputs, report = "lambert", {}, (), None
 
@@ -30,8 +32,8 @@ class Lambert:
     def relight(self, view: View, rays: RayScene, directions_world: np.ndarray) -> np.ndarray:
         """Return the view under each canonical light: (lights, height, width, 3) float32 sRGB in [0, 1]."""
         cosine = np.maximum(np.einsum("hwc,lc->lhw", view.normal_world, directions_world), 0.0)
-        shading = np.where(view.known, IRRADIANCE / np.pi * cosine + AMBIENT_RADIANCE, 0.4)
-        return linear_to_srgb(srgb_to_linear(view.image) * shading[..., None] / 0.4).astype(np.float32)
+        shading = np.where(view.known, IRRADIANCE / np.pi * cosine + AMBIENT_RADIANCE, TYPICAL)
+        return linear_to_srgb(srgb_to_linear(view.image) * shading[..., None] / TYPICAL).astype(np.float32)
 
 
 def main(scene: Path) -> None:
@@ -40,12 +42,12 @@ def main(scene: Path) -> None:
     Args:
         scene: scene folder, after `relightnerf geometry`.
     """
-    opened, lights, relighter = Scene.load(scene), reference_lights(), Lambert()
-    known: Relighter = relighter  # a type checker sees that nothing is missing
-    views, rays, folder = SceneViews(opened), RayScene.load(opened.mesh_path), opened.relit(known.name)
-    known.fit(views, rays)
+    opened, lights = Scene.load(scene), reference_lights()
+    relighter: Relighter = Lambert()  # a type checker sees that nothing is missing
+    views, rays, folder = SceneViews(opened), RayScene.load(opened.mesh_path), opened.relit(relighter.name)
+    relighter.fit(views, rays)
     for view in views:
-        relit = known.relight(view, rays, lights.directions_world(view.camera.camera_to_world))
+        relit = relighter.relight(view, rays, lights.directions_world(view.camera.camera_to_world))
         for name, picture in zip(lights.names, to_uint8(relit), strict=True):
             write_image(folder / f"{view.name}__{name}.png", picture)
     save_lights(folder / "lights.json", lights)  # last, as it says that the set is whole

@@ -55,11 +55,12 @@ def command_pages() -> str:
 
 def help_text(command: str) -> str:
     """Return what ``relightnerf COMMAND --help`` prints on a very wide terminal."""
-    printed = io.StringIO()
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")  # frames are drawn with what the encoding has
     wide = {"COLUMNS": _WIDE, "NO_COLOR": "1", "TERM": "dumb"}
     with mock.patch.dict(os.environ, wide), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         main([command, "--help"])
-    return printed.getvalue()
+    printed.flush()
+    return printed.buffer.getvalue().decode()  # type: ignore[attr-defined]
 
 
 def read_help(text: str) -> Help:
@@ -122,16 +123,24 @@ def _row(flag: Flag) -> str:
         names = f"{names} {name}"
     shown = ", ".join(f"`{name}`" for name in names.split(", "))
     known = _VALUE.search(flag.help)
-    text, default = flag.help[: known.start()] if known else flag.help, ""
-    if known:
-        default = f"`{known['default']}`" if known["default"] else "" if known["default"] == "" else known["kind"]
-    return f"| {shown} | {_value(value)} | {default} | {_escaped(text)} |"
+    text = flag.help[: known.start()] if known else flag.help
+    return f"| {shown} | {_value(value)} | {_default(known, is_switch=not value)} | {_escaped(text)} |"
 
 
 def _value(text: str) -> str:
-    """Return the kind of value without the None that many flags start from."""
-    plain = text.removeprefix("{None}|").replace("{None,", "{").strip("{}[]")
-    return " or ".join(f"`{choice}`" for choice in plain.split("|")[0].split(",")) if plain else ""
+    """Return the kind of value without the None that many flags start from; several choices are listed."""
+    plain = text.removeprefix("{None}|").replace("{None,", "{")
+    if plain.startswith("["):
+        return f"`{plain.strip('[]').split()[0]} …`"
+    return ", ".join(f"`{choice}`" for choice in plain.strip("{}").split(",")) if plain else ""
+
+
+def _default(known: re.Match[str] | None, is_switch: bool) -> str:
+    if known is None or known["default"] in ("", "None"):
+        return ""
+    if known["default"] is None:
+        return known["kind"]
+    return {"True": "on", "False": "off"}.get(known["default"], "") if is_switch else f"`{known['default']}`"
 
 
 def _escaped(text: str) -> str:
