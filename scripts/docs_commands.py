@@ -109,7 +109,7 @@ def _markdown_lines(command: str, content: Help) -> Iterator[str]:
             continue
         if box.title != "options" or box.text:
             yield f"**{_escaped(box.title)}**{': ' if box.text else ''}{_escaped(box.text)}\n"
-        yield "| flag | value | default | |\n| --- | --- | --- | --- |"
+        yield "| flag | value | default | what it does |\n| --- | --- | --- | --- |"
         yield from map(_row, flags)
         yield ""
     if content.epilog:
