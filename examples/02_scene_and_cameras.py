@@ -25,7 +25,9 @@ def main(scene: Path, view: int = 0) -> None:
     print(f"{opened.name}: {len(cameras)} views of {opened.width}x{opened.height}, up is {opened.world_up}")
     for index in range(min(len(cameras), 3)):
         camera = cameras[index]
-        print(f"  {camera.name}: at {np.round(camera.position, 2)}, looks along {-camera.camera_to_world[:3, 2].round(2)}")
+        print(
+            f"  {camera.name}: at {np.round(camera.position, 2)}, looks along {-camera.camera_to_world[:3, 2].round(2)}"
+        )
 
     seen = SceneViews(opened)[view]  # photo, depth along -z, normals; read when asked for
     points = seen.camera.points_world(seen.depth)[seen.known]

@@ -2,7 +2,7 @@
 
     python scripts/draw_light_angles.py
 
-Every point on the domes is computed by `relightnerf.lights.direction_from_angles`, so the pictures say what the code does.
+Every point on the domes is computed by `relightnerf.lights.direction_from_angles`: the pictures say what the code does.
 """
 
 import sys

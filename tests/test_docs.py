@@ -45,7 +45,9 @@ class _Loaded(HTMLParser):
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built site; whatever the builder might ask a network for, nothing answers."""
     folder = tmp_path_factory.mktemp("site")
-    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    nowhere = dict.fromkeys(
+        ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
+    )
     environment = {**os.environ, **nowhere, "no_proxy": "", "PYTHONPATH": str(ROOT), "NO_MKDOCS_2_WARNING": "1"}
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -102,7 +104,11 @@ def _commands(page: Path) -> Iterator[str]:
     blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     blocks += re.findall(r"(?:^ {4}.*\n)+", text, re.MULTILINE)
     for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True) if re.match(r"\s*(\.venv/bin/)?(relightnerf|python|accelerate) ", line) else []
+        words = (
+            shlex.split(line, comments=True)
+            if re.match(r"\s*(\.venv/bin/)?(relightnerf|python|accelerate) ", line)
+            else []
+        )
         if words:
             yield shlex.join(words)
 
