@@ -17,7 +17,9 @@ import pytest
 import tyro
 
 from relightnerf import cli
+from relightnerf.capture import _video
 from relightnerf.lights import direction_from_angles
+from relightnerf.pipeline import fit, geometry, prepare
 
 ROOT = Path(__file__).parent.parent
 PAGES = (*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", *sorted(ROOT.glob("datasets/**/README.md")))
@@ -154,6 +156,35 @@ def _stopping(parse: Callable[..., Any]) -> Callable[..., Any]:
 def test_links_and_pictures_are_right_in_the_repository_too(page: Path) -> None:
     for target in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page}: {target}"
+
+
+def _cells(page: str) -> list[list[str]]:
+    lines = (ROOT / "docs" / page).read_text().splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
+
+
+def test_the_table_of_presets_is_right() -> None:
+    numbers = {row[0]: tuple(int(cell.split()[0].replace(",", "")) for cell in row[1:]) for row in _presets()}
+    sizes = tuple(prepare._MAX_SIZE[preset] for preset in ("quick", "full"))
+    steps = [tuple(stage.STEPS[preset] for preset in ("quick", "full")) for stage in (geometry, fit)]
+    assert list(numbers.values()) == [sizes, *steps, (_video._FRAMES[True], _video._FRAMES[False])]
+
+
+def _presets() -> list[list[str]]:
+    rows = [row for row in _cells("own_photos.md") if len(row) == 3 and row[1][:1].isdigit()]
+    assert [row[0].split()[0] for row in rows] == ["longer", "steps", "steps", "frames"]
+    return rows
+
+
+def test_messages_that_troubleshooting_quotes_are_in_the_code() -> None:
+    files = [*ROOT.glob("relightnerf/**/*.py"), *ROOT.glob("scripts/*.sh")]
+    code = "\n".join(path.read_text() for path in files)
+    quoted = [text for row in _cells("troubleshooting.md") for text in re.findall(r"`([^`]+ [^`]+)`", row[0])]
+    assert len(quoted) > 25
+    for text in quoted:
+        for part in filter(None, (part.strip(" ,") for part in text.split("…"))):
+            pattern = re.sub(r"\d+", lambda _: r"(\{[^}]*\}|\$\w+|\d+)", re.escape(part))
+            assert re.search(pattern, code), text
 
 
 def test_the_drawings_are_what_their_script_draws(tmp_path: Path) -> None:
