@@ -1,5 +1,6 @@
 """Each of the examples runs, on a tiny scene, and does what it says."""
 
+import os
 import runpy
 import subprocess
 import sys
@@ -42,7 +43,8 @@ def test_every_example_tells_its_flags(path: Path, capsys: pytest.CaptureFixture
 def test_light_directions(tmp_path: Path) -> None:
     ball = tmp_path / "ball.png"
     command = [sys.executable, EXAMPLES[0], "--azimuth-deg", "-40", "--elevation-deg", "25", "--output", ball]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)}).stdout
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     assert "camera: towards the light [-0.583  0.423  0.694]" in printed
     seen = fit_ball_direction(srgb_to_linear(to_float(read_image(ball))), np.hypot(*np.mgrid[-63.5:64, -63.5:64]) < 63)
     assert np.allclose(angles_from_direction(seen, "camera"), (-40.0, 25.0), atol=3.0)
