@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from unittest import mock
@@ -16,8 +17,8 @@ _RULE = re.compile(r"^[│|]\s*[─\-]{3,}\s*[│|]$")
 _VALUE = re.compile(r"\s*\((?P<kind>required|repeatable|default: (?P<default>.*?))\)$", re.DOTALL)
 _INTRODUCTION = """# Commands
 
-Made from the commands' own `--help` when this page was built. `python stages/COMMAND.py`, from a clone, takes the same
-flags. Bad input ends with exit code 2 and one line that says what to do; Ctrl-C with 130.
+Made from the commands' own `--help` when this page was built. The stages are scripts, too: `python stages/STAGE.py`,
+from a clone, takes the same flags. Bad input ends with exit code 2 and one line that says what to do; Ctrl-C with 130.
 """
 
 
@@ -40,9 +41,8 @@ class Box:
 
 @dataclass
 class Help:
-    """A command's help, taken apart."""
+    """A command's help, taken apart; the line of usage is left out."""
 
-    usage: str
     text: str
     boxes: list[Box]
     epilog: str
@@ -59,12 +59,12 @@ def help_text(command: str) -> str:
     wide = {"COLUMNS": _WIDE, "NO_COLOR": "1", "TERM": "dumb"}
     with mock.patch.dict(os.environ, wide), contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         main([command, "--help"])
-    printed.flush()
-    return printed.buffer.getvalue().decode()  # type: ignore[attr-defined]
+    printed.seek(0)
+    return printed.read()
 
 
 def read_help(text: str) -> Help:
-    """Take a help apart: usage, description, frames with flags, and what stands below them."""
+    """Take a help apart: description, frames with flags, and what stands below them."""
     outside: list[str] = []
     boxes: list[Box] = []
     is_inside = False
@@ -80,8 +80,8 @@ def read_help(text: str) -> Help:
         else:
             outside.append(line.rstrip())
     before, *after = "\n".join(outside).split("\0")
-    usage, _, description = before.strip().partition("\n\n")
-    return Help(usage.removeprefix("usage: "), description.strip(), boxes, "\n".join(after).strip())
+    description = before.strip().partition("\n\n")[2]
+    return Help(description.strip(), boxes, "\n".join(after).strip())
 
 
 def _read_line(box: Box, line: str) -> None:
@@ -113,7 +113,7 @@ def _markdown_lines(command: str, content: Help) -> Iterator[str]:
         yield from map(_row, flags)
         yield ""
     if content.epilog:
-        yield f"```text\n{content.epilog}\n```\n"
+        yield f"```bash\n{textwrap.dedent(content.epilog.removeprefix('Examples:').strip(chr(10)))}\n```\n"
 
 
 def _row(flag: Flag) -> str:
@@ -121,7 +121,7 @@ def _row(flag: Flag) -> str:
     while names.endswith(","):
         name, _, value = value.partition(" ")
         names = f"{names} {name}"
-    shown = ", ".join(f"`{name}`" for name in names.split(", "))
+    shown = ", ".join(f"`{name}`" for name in names.strip("{}").replace(", ", ",").split(","))
     known = _VALUE.search(flag.help)
     text = flag.help[: known.start()] if known else flag.help
     return f"| {shown} | {_value(value)} | {_default(known, is_switch=not value)} | {_escaped(text)} |"

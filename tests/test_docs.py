@@ -101,18 +101,13 @@ def _text(page: Path) -> str:
 
 
 def _commands(page: Path) -> Iterator[str]:
-    """Yield the command lines in a page's code."""
+    """Yield the command lines in a page's code, without comments."""
     text = page.read_text()
     blocks = re.findall(r"^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     blocks += re.findall(r"(?:^ {4}.*\n)+", text, re.MULTILINE)
     for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
-        words = (
-            shlex.split(line, comments=True)
-            if re.match(r"\s*(\.venv/bin/)?(relightnerf|python|accelerate) ", line)
-            else []
-        )
-        if words:
-            yield shlex.join(words)
+        if re.match(r"\s*(\.venv/bin/)?(relightnerf|python|accelerate) ", line):
+            yield shlex.join(shlex.split(line, comments=True))
 
 
 _WRITTEN = [(page, command) for page in (*PAGES, MODEL_CARD) for command in dict.fromkeys(_commands(page))]
