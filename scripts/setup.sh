@@ -2,7 +2,7 @@
 # Makes .venv ready: system libraries, a virtual environment, this package with its dependencies. Ready in an instant
 # when nothing has changed since the last time.
 #
-#   scripts/setup.sh [test]       `test` also brings the tools that the tests need
+#   scripts/setup.sh [test|docs]      `test` also brings the tools that the tests need, `docs` those of the site
 #
 # PYTHON=/path/to/python chooses the interpreter of a new .venv.
 set -euo pipefail
@@ -102,6 +102,14 @@ fingerprint() {
   } | cksum
 }
 
+# `test` brings what `docs` brings, and both what is brought without.
+is_installed() {
+  local made_for
+  [[ -f "$stamp" ]] || return 1
+  made_for="$(<"$stamp")"
+  [[ "$made_for" == "$1 test" || "$made_for" == "$1 $extra" || (-z "$extra" && "$made_for" == "$1 docs") ]]
+}
+
 # uv is much faster than pip, but not to be had for every system.
 get_uv() {
   [[ -x "$venv/bin/uv" ]] && return
@@ -124,7 +132,7 @@ install_project() {
 
 main() {
   local python="" packages print
-  [[ -z "$extra" || "$extra" == test ]] || die "scripts/setup.sh: unknown argument '$extra'. Give 'test' or nothing."
+  [[ "$extra" =~ ^(test|docs)?$ ]] || die "scripts/setup.sh: unknown argument '$extra'. Give 'test', 'docs' or nothing."
   cd "$root"
   venv_works || python="$(find_python)"
   mapfile -t packages < <(missing_packages "$python")
@@ -134,7 +142,7 @@ main() {
     "$python" -m venv --clear "$venv" || die "$venv: cannot be made with $python. See the lines above."
   fi
   print="$(fingerprint)"
-  if [[ -f "$stamp" ]] && { [[ "$(<"$stamp")" == "$print test" ]] || [[ "$(<"$stamp")" == "$print $extra" ]]; }; then
+  if is_installed "$print"; then
     return
   fi
   echo "installing Python packages into .venv (one to three minutes, 8 GB; what happens: .venv/setup.log)"
