@@ -325,13 +325,21 @@ def _nearest(position: float, side: int) -> int:
 
 @_compiled(inline="always")
 @no_type_check
+def _contraction(x: float, y: float, z: float) -> float:
+    """Return the factor that brings a point into the contracted space, scaled to [-1, 1]^3."""
+    radius, scale = max(abs(x), abs(y), abs(z)), np.float32(0.5)
+    if radius > np.float32(1.0):
+        scale = (np.float32(1.0) - np.float32(0.5) / radius) / radius
+    return scale
+
+
+@_compiled(inline="always")
+@no_type_check
 def _contracted(origin: np.ndarray, direction: np.ndarray, distance: float) -> tuple[float, float, float]:
     x = origin[0] + direction[0] * distance
     y = origin[1] + direction[1] * distance
     z = origin[2] + direction[2] * distance
-    radius, scale = max(abs(x), abs(y), abs(z)), np.float32(0.5)
-    if radius > np.float32(1.0):
-        scale = (np.float32(1.0) - np.float32(0.5) / radius) / radius
+    scale = _contraction(x, y, z)
     return x * scale, y * scale, z * scale
 
 
@@ -401,22 +409,21 @@ def _place_samples(
 def _visibility(
     points: np.ndarray, lights: np.ndarray, reach: np.ndarray, density: np.ndarray, ends: np.ndarray, out: np.ndarray
 ) -> None:
-    side = density.shape[0]
+    side, opaque = density.shape[0], np.float32(_OPAQUE)
     for ray in prange(len(points)):
-        point = points[ray]
+        px, py, pz = points[ray, 0], points[ray, 1], points[ray, 2]
         for light in range(lights.shape[1]):
-            towards, farthest = lights[ray, light], reach[ray, light]
-            passed = np.float32(0.0)
-            x, y, z = _contracted(point, towards, ends[0])
-            for step in range(1, len(ends)):
-                if ends[step] > farthest or passed > _OPAQUE:
+            lx, ly, lz = lights[ray, light, 0], lights[ray, light, 1], lights[ray, light, 2]
+            farthest, passed = reach[ray, light], np.float32(0.0)
+            for step in range(len(ends) - 1):
+                start, end = ends[step], ends[step + 1]
+                if end > farthest or passed > opaque:
                     break
-                nx, ny, nz = _contracted(point, towards, ends[step])
-                i = _nearest(np.float32(0.5) * (x + nx), side)
-                j = _nearest(np.float32(0.5) * (y + ny), side)
-                k = _nearest(np.float32(0.5) * (z + nz), side)
-                passed += density[k, j, i] * np.sqrt((nx - x) ** 2 + (ny - y) ** 2 + (nz - z) ** 2)
-                x, y, z = nx, ny, nz
+                middle = np.float32(0.5) * (start + end)
+                x, y, z = px + lx * middle, py + ly * middle, pz + lz * middle
+                scale = _contraction(x, y, z)
+                cell = density[_nearest(z * scale, side), _nearest(y * scale, side), _nearest(x * scale, side)]
+                passed += cell * scale * (end - start)
             out[ray, light] = np.exp(-passed)
 
 

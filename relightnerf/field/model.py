@@ -186,7 +186,6 @@ class RelightModel(Model):
         latents = state_dict["latents"]
         if latents.shape != self.latents.shape:
             self.latents.data = torch.zeros_like(latents, device=self.device)
-        self.density.changed()
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def load_warmup(self, state: dict[str, Tensor]) -> None:

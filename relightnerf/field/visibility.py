@@ -37,9 +37,9 @@ def visibility(
 @torch.no_grad()
 def marched_visibility(points: Tensor, lights: Tensor, reach: Tensor, density: Tensor, ends: Tensor) -> Tensor:
     """Compute ``visibility`` in plain torch, on any device, with steps that end at the distances ``ends``."""
-    along = contract(points[:, None, None] + lights[:, :, None] * ends[:, None]) / CONTRACTED_RADIUS
-    lengths = along.diff(dim=2).norm(dim=-1) * (ends[1:] <= reach[..., None])
-    side = density.shape[0]
-    cells = ((0.5 * (along[:, :, 1:] + along[:, :, :-1]) + 1.0) * (0.5 * side)).long().clamp_(0, side - 1)
-    x, y, z = cells.unbind(-1)
+    middles, side = 0.5 * (ends[1:] + ends[:-1]), density.shape[0]
+    along = points[:, None, None] + lights[:, :, None] * middles[:, None]
+    scaled = contract(along) / CONTRACTED_RADIUS
+    lengths = ends.diff() * scaled.norm(dim=-1) / along.norm(dim=-1) * (ends[1:] <= reach[..., None])
+    x, y, z = ((scaled + 1.0) * (0.5 * side)).long().clamp_(0, side - 1).unbind(-1)
     return torch.exp(-(torch.take(density, (z * side + y) * side + x) * lengths).sum(dim=-1))
