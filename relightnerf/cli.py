@@ -1,21 +1,26 @@
 """The command ``relightnerf`` and its subcommands, one per module of ``relightnerf.pipeline``."""
 
+import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import tyro
 
 from relightnerf import __version__
+from relightnerf.cli_examples import epilog
 from relightnerf.errors import InputError
 from relightnerf.files import NO_SPACE
 
-COMMANDS = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render", "relight", "evaluate", "view")
+STAGES = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render", "relight", "evaluate", "view")
+"""Subcommands that work on pictures; each has a script of its name in ``stages/`` as well."""
+COMMANDS = (*STAGES, "status", "completion")
 """Subcommands; ``relightnerf.pipeline.<name>`` holds the dataclass ``<Name>`` with its flags."""
 
 _NO_SPACE_MESSAGES = ("PytorchStreamWriter failed writing", "items requested", "requested and")
@@ -103,13 +108,35 @@ def _silence_libraries() -> None:
 def _parsed(arguments: Sequence[str]) -> Command:
     if arguments and arguments[0] in COMMANDS:
         command = arguments[0]
-        return tyro.cli(_flags(command), prog=f"relightnerf {command}", args=arguments[1:])
+        with _examples_after_help(command):
+            return tyro.cli(_flags(command), prog=f"relightnerf {command}", args=arguments[1:])
+    return _any_command(arguments or ["--help"])
+
+
+def completion_script(shell: str) -> str:
+    """Return a script that teaches ``"bash"``, ``"zsh"`` or ``"fish"`` to complete subcommands, flags and values."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        _any_command(["--tyro-print-completion", shell])
+    return printed.getvalue().rstrip()
+
+
+def _any_command(arguments: Sequence[str]) -> Command:
     return tyro.extras.subcommand_cli_from_dict(
         {command: _flags(command) for command in COMMANDS},
         prog="relightnerf",
         description="Photos taken under one light become a radiance field that can be seen under any light.",
-        args=arguments or ["--help"],
+        args=arguments,
     )
+
+
+@contextlib.contextmanager
+def _examples_after_help(command: str) -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as end:
+        if end.code in (None, 0):
+            print(f"\n{epilog(command)}")
+        raise
 
 
 def _flags(command: str) -> Callable[..., Any]:

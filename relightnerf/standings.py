@@ -1,0 +1,279 @@
+"""Where a scene's stages stand: what is done, what was stopped, and what has changed since; imports nothing heavy.
+
+Each stage's recipe is made by the stage itself, of the flags that its manifest tells.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from relightnerf.errors import InputError
+from relightnerf.files import is_temporary
+from relightnerf.pipeline.evaluate import pictures_folder
+from relightnerf.pipeline.fit import Fit
+from relightnerf.pipeline.geometry import Geometry
+from relightnerf.pipeline.match import Match
+from relightnerf.pipeline.prepare import Prepare
+from relightnerf.pipeline.synthesize import Synthesize
+from relightnerf.relighters import COMPACT, relighter_name
+from relightnerf.scene import Scene
+from relightnerf.stage import MANIFEST, PROGRESS, Stage, Standing, lost_outputs, read_record, stage_record
+
+UNKNOWN_CAPTURE = Path("PHOTOS")
+"""Stands for a capture that is not written down anywhere."""
+_STAGE_FOLDERS = ("capture", "geometry", "relit", "matched", "field")
+
+
+class StageCommand(Protocol):
+    """A stage's flags; its recipe is known without running it."""
+
+    scene: Path
+    force: bool
+
+    def stage(self) -> Stage:
+        """Return the recipe."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stage of a scene.
+
+    Attributes:
+        name: of the stage, for people.
+        folder: that it writes to.
+        standing: where it stands.
+        record: its manifest, or the note of a stage at work; empty if there is none or it cannot be read.
+        command: what brings it up to date; None where its flags are not known.
+    """
+
+    name: str
+    folder: Path
+    standing: Standing
+    record: Mapping[str, Any]
+    command: StageCommand | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the work took; None where it is not complete, or was done in several runs."""
+        return None if self.record.get("resumed") else self.record.get("seconds")
+
+
+def scene_rows(root: Path) -> list[Row]:
+    """Return the stages of a scene in their order; a stage is out of date, too, when one before it is not complete.
+
+    Raises:
+        InputError: there is no such folder, or it is no scene and not empty.
+    """
+    _check_place(root)
+    scene = _scene(root)
+    prepare = _prepare_row(root, scene)
+    geometry = _row("geometry", root / "geometry", Geometry(root, _preset(prepare)), _geometry_stage)
+    relighter = _relighter(root)
+    synthesize = _synthesize_row(root, relighter)
+    match = _row("match", root / "matched", Match(root, relighter), _match_stage)
+    fit = _row("fit", root / "field", Fit(root, _preset(geometry)), _fit_stage)
+    chain = _in_order([prepare, geometry, synthesize, match, fit])
+    others = [_in_order([chain[1], _synthesize_row(root, name)])[1] for name in _other_relit(root, relighter)]
+    ends = [_in_order([chain[-1], row])[1] for row in (_render_row(root, scene), _evaluate_row(root, scene))]
+    return [*chain[:3], *others, *chain[3:], *ends]
+
+
+def _check_place(root: Path) -> None:
+    if not root.is_dir():
+        raise InputError(f"{root}: {'not a folder' if root.exists() else 'no such folder'}", "give a scene's folder")
+    ours = [root / "scene.json", *(root / name for name in _STAGE_FOLDERS)]
+    if any(root.iterdir()) and not any(path.exists() for path in ours):
+        raise InputError(f"{root}: not a scene folder (no scene.json)", "give a folder that `relightnerf run` wrote to")
+
+
+def _scene(root: Path) -> Scene | InputError | None:
+    """Return the scene; None if it is not prepared yet, or what is wrong with it."""
+    try:
+        return Scene.load(root) if (root / "scene.json").is_file() else None
+    except InputError as error:
+        return error
+
+
+_Recorded = Callable[[Path, Mapping[str, Any]], tuple[StageCommand, Standing]]
+"""Gives, for a scene's folder and a stage's record, the flags that it was made with, and where it stands."""
+
+
+def _row(name: str, folder: Path, fresh: StageCommand, recorded: _Recorded) -> Row:
+    """Compare a stage's folder with its recipe; ``fresh`` is the command for a stage that was never run."""
+    record, row = _record(name, folder, fresh)
+    if row is not None:
+        return row
+    try:
+        command, standing = recorded(fresh.scene, record)
+    except InputError as error:
+        command, standing = fresh, Standing("out of date", error.what)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        command, standing = fresh, Standing("broken", f"{folder / MANIFEST}: not a manifest of {name}")
+    return Row(name, folder, standing, record, _forced(command) if standing.state == "broken" else command)
+
+
+def _record(name: str, folder: Path, fresh: StageCommand) -> tuple[dict[str, Any], Row | None]:
+    """Return what is written down about a stage, and its row if that is all there is to know."""
+    try:
+        record = stage_record(folder)
+    except InputError as error:
+        return {}, Row(name, folder, Standing("broken", error.what), {}, _forced(fresh))
+    if "parameters" in record:
+        return record, None
+    if record.get("recipe"):
+        return {}, Row(name, folder, Standing("partial", "by an older version"), {}, fresh)
+    if not record and folder.exists() and _holds_files(folder):
+        standing = Standing("broken", f"{folder} holds files that no stage wrote: move them away")
+        return {}, Row(name, folder, standing, {}, fresh)
+    return {}, Row(name, folder, Standing("not run"), {}, fresh)
+
+
+def _holds_files(folder: Path) -> bool:
+    return not folder.is_dir() or any(not is_temporary(path) for path in folder.iterdir())
+
+
+def _forced(command: StageCommand) -> StageCommand:
+    return cast(StageCommand, replace(cast(Any, command), force=True))
+
+
+def _in_order(rows: list[Row]) -> list[Row]:
+    """Mark what follows a stage that is not complete: it was made of something else than what will be there."""
+    result, first = [], None
+    for row in rows:
+        if first is not None and row.standing.state == "complete":
+            row = replace(row, standing=Standing("out of date", f"{first} comes first"))
+        if first is None and row.standing.state != "complete":
+            first = row.name
+        result.append(row)
+    return result
+
+
+def _unchecked(folder: Path, record: Mapping[str, Any], reason: str) -> Standing:
+    """Say where a stage stands whose input is not at hand."""
+    if "outputs" not in record:
+        return Standing("partial", reason)
+    lost = lost_outputs(folder, record)
+    return Standing("out of date", f"output changed or gone: {lost[0]}") if lost else Standing("complete", reason)
+
+
+def _prepare_row(root: Path, scene: Scene | InputError | None) -> Row:
+    folder = root / "capture"
+    capture = Path(scene.source) if isinstance(scene, Scene) else UNKNOWN_CAPTURE
+    if isinstance(scene, InputError):
+        return Row("prepare", folder, Standing("broken", scene.what), {}, Prepare(capture, root))
+
+    def recorded(_: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
+        command = Prepare.from_parameters(root, record["parameters"], capture)
+        if scene is None:
+            return command, Standing("partial")
+        if not capture.exists():
+            return command, _unchecked(folder, record, f"not compared with {capture}, which is not here")
+        return command, command.stage().standing()
+
+    return _row("prepare", folder, Prepare(capture, root), recorded)
+
+
+def _geometry_stage(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
+    command = Geometry.from_parameters(root, record["parameters"])
+    return command, command.stage().standing()
+
+
+def _match_stage(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
+    command = Match.from_parameters(root, record["parameters"])
+    return command, command.stage().standing()
+
+
+def _fit_stage(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
+    command = Fit.from_parameters(root, record["parameters"])
+    return command, command.stage().standing()
+
+
+def _synthesize_row(root: Path, relighter: str) -> Row:
+    folder = root / "relit" / relighter_name(relighter)
+
+    def recorded(_: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
+        command = Synthesize.from_parameters(root, record["parameters"], relighter)
+        try:
+            stage = command.recorded_stage(record["parameters"])
+        except InputError as error:
+            return command, _unchecked(folder, record, f"not compared with its input: {error.what}")
+        return command, stage.standing()
+
+    return _row(f"synthesize ({folder.name})", folder, Synthesize(root, relighter), recorded)
+
+
+def _preset(row: Row) -> Any:
+    """Return the preset of a stage, which the next is likely to have as well."""
+    return getattr(row.command, "preset", "full")
+
+
+def _relighter(root: Path) -> str:
+    """Return the relighter that match used; else the one whose pictures are newest; else the default."""
+    try:
+        used = stage_record(root / "matched").get("parameters", {}).get("relighter")
+    except InputError:
+        used = None
+    if isinstance(used, str):
+        return used
+    folders = _relit_folders(root)
+    return max(folders, key=lambda folder: folder.stat().st_mtime).name if folders else COMPACT
+
+
+def _other_relit(root: Path, relighter: str) -> list[str]:
+    return [folder.name for folder in _relit_folders(root) if folder.name != relighter_name(relighter)]
+
+
+def _relit_folders(root: Path) -> list[Path]:
+    relit = root / "relit"
+    return sorted(path for path in relit.iterdir() if path.is_dir()) if relit.is_dir() else []
+
+
+def render_stages(folder: Path, scene: Scene) -> list[Stage]:
+    """Return the recipes of the pictures and videos in a folder, with the scene's present field as their input.
+
+    Raises:
+        InputError: the scene has no complete field, or a manifest is broken.
+    """
+    from relightnerf.rendering import field_files
+
+    stages = {}
+    for path in sorted(folder.rglob("*.json")) + sorted(folder.rglob(f"{PROGRESS}-*")):
+        manifest = path.name.removeprefix(f"{PROGRESS}-").replace(PROGRESS, MANIFEST)
+        record = read_record(path)
+        if record.get("stage", "render") == "render" and "recipe" in record and "parameters" in record:
+            outputs = list(record.get("outputs", {}))
+            stage = Stage("render", path.parent, record["parameters"], field_files(scene), outputs, manifest)
+            stages[path.parent / manifest] = stage
+    return list(stages.values())
+
+
+def _render_row(root: Path, scene: Scene | InputError | None) -> Row:
+    row = Row("render", root / "renders", Standing("not run"), {})
+    if not isinstance(scene, Scene) or not row.folder.is_dir():
+        return row
+    try:
+        standings = [stage.standing() for stage in render_stages(row.folder, scene)]
+    except InputError as error:
+        return replace(row, standing=Standing("out of date", error.what))
+    if not standings:
+        return row
+    stale = [standing for standing in standings if standing.state != "complete"]
+    share = f"{len(stale)} of {len(standings)}: " if len(standings) > 1 else ""
+    if not stale:
+        return replace(row, standing=Standing("complete"))
+    return replace(row, standing=Standing(stale[0].state, f"{share}{stale[0].reason or stale[0].state}"))
+
+
+def _evaluate_row(root: Path, scene: Scene | InputError | None) -> Row:
+    folder = root / "report"
+    row = Row("evaluate", folder, Standing("not run"), {})
+    try:
+        record = stage_record(folder)
+        if record.get("stage", "evaluate") != "evaluate" or not record or not isinstance(scene, Scene):
+            return row
+        pictures = [stage.standing() for stage in render_stages(pictures_folder(scene), scene)]
+    except InputError as error:
+        return replace(row, standing=Standing("out of date", error.what))
+    standing = next((s for s in pictures if s.state != "complete"), _unchecked(folder, record, ""))
+    return replace(row, standing=standing, record=record)
