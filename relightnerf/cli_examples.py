@@ -6,7 +6,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "run": (
         ("small pictures, minutes on a laptop", "--capture photos/ --scene scenes/desk --preset quick"),
         ("a video as the capture; first see what it would take", "--capture desk.mp4 --scene scenes/desk --dry-run"),
-        ("with a light-conditioned diffusion model", "--capture photos/ --scene scenes/desk --relighter models/relight"),
+        (
+            "with a light-conditioned diffusion model",
+            "--capture photos/ --scene scenes/desk --relighter models/relight",
+        ),
     ),
     "prepare": (
         ("photos of at most 512 pixels", "--capture photos/ --scene scenes/desk --max-size 512"),
@@ -30,13 +33,22 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("longer, with no view held out", "--scene scenes/desk --steps 10000 --eval-every 0"),
     ),
     "render": (
-        ("a light that turns while the camera orbits", "--scene scenes/desk --path orbit --light 0,40 --light-path sweep"),
-        ("each photo's view under a warm light from the left", "--scene scenes/desk --light 90,35,1,0.7,0.4 --output warm"),
+        (
+            "a light that turns while the camera orbits",
+            "--scene scenes/desk --path orbit --light 0,40 --light-path sweep",
+        ),
+        (
+            "each photo's view under a warm light from the left",
+            "--scene scenes/desk --light 90,35,1,0.7,0.4 --output warm",
+        ),
         ("under an environment map", "--scene scenes/desk --envmap sky.exr --rotation 90 --output sky"),
     ),
     "relight": (
         ("one photo under 18 lights", "--image desk.jpg --depth desk.npy --fov 60 --output relit"),
-        ("and a video of a turning light", "--image desk.jpg --depth desk.npy --fov 60 --output relit --sweep desk.mp4"),
+        (
+            "and a video of a turning light",
+            "--image desk.jpg --depth desk.npy --fov 60 --output relit --sweep desk.mp4",
+        ),
     ),
     "evaluate": (
         ("against the photos that were held out", "--scene scenes/desk"),

@@ -114,17 +114,8 @@ class Stage:
         return self.folder / (PROGRESS if self.manifest == MANIFEST else f"{PROGRESS}-{self.manifest}")
 
     def _record(self, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the recipe and what it is made of; a file with a known stamp keeps its known digest."""
-        files = {
-            f"{i}/{_relative(path, root)}": path for i, root in enumerate(self.inputs) for path in list_files([root])
-        }
-        stamps = {name: file_stamp(path) for name, path in files.items()}
-        before = known or {}
-        old_stamps, old_digests = before.get("stamps", {}), before.get("inputs", {})
-        inputs = {
-            name: old_digests[name] if name in old_digests and old_stamps.get(name) == stamps[name] else file_digest(path)
-            for name, path in files.items()
-        }
+        """Return the recipe and what it is made of; see ``_digests`` for ``known``."""
+        inputs, stamps = _digests(self.inputs, known or {})
         parameters = plain_json(self.parameters)
         return {"recipe": self._recipe(inputs), "parameters": parameters, "inputs": inputs, "stamps": stamps}
 
@@ -135,10 +126,9 @@ class Stage:
         flags = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         if flags:
             return f"other {', '.join(flags)}"
-        old, new = known.get("inputs", {}), now["inputs"]
-        files = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-        if files:
-            return f"input {_verb(files[0], old, new)}: {_first([name.partition('/')[2] for name in files])}"
+        inputs = _differences(known.get("inputs", {}), now["inputs"])
+        if inputs:
+            return inputs
         lost = lost_outputs(self.folder, known)
         return f"output changed or gone: {_first(lost)}" if lost else "made by another version"
 
@@ -247,9 +237,35 @@ def stage_record(folder: Path) -> dict[str, Any]:
     return read_record(folder / MANIFEST) or read_record(folder / PROGRESS)
 
 
+def changed_inputs(record: Mapping[str, Any], inputs: Sequence[Path]) -> str:
+    """Say what is different about the first inputs of a stage since it was done; empty if nothing is.
+
+    Args:
+        record: its manifest.
+        inputs: files or folders that were the first of its inputs; it may have had others after them.
+    """
+    now, _ = _digests(inputs, record)
+    first = {name: digest for name, digest in record.get("inputs", {}).items() if int(name.split("/")[0]) < len(inputs)}
+    return _differences(first, now)
+
+
 def lost_outputs(folder: Path, record: Mapping[str, Any]) -> list[str]:
     """Return the files that a manifest lists and that are not in the folder any more, or not at their size."""
     return [name for name, size in record.get("outputs", {}).items() if _size(folder / name) != size]
+
+
+def _digests(inputs: Sequence[Path], known: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, list[int]]]:
+    """Return digest and stamp of every file; one whose stamp is the ``known`` record's keeps that record's digest."""
+    files = {f"{i}/{_relative(path, root)}": path for i, root in enumerate(inputs) for path in list_files([root])}
+    stamps = {name: file_stamp(path) for name, path in files.items()}
+    old_stamps, old = known.get("stamps", {}), known.get("inputs", {})
+    same = {name for name, stamp in stamps.items() if name in old and old_stamps.get(name) == stamp}
+    return {name: old[name] if name in same else file_digest(path) for name, path in files.items()}, stamps
+
+
+def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return f"input {_verb(names[0], old, new)}: {_first([n.partition('/')[2] for n in names])}" if names else ""
 
 
 def _first(names: Sequence[str]) -> str:

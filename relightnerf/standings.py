@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 
 from relightnerf.errors import InputError
 from relightnerf.files import is_temporary
-from relightnerf.pipeline.evaluate import pictures_folder
+from relightnerf.pipeline.evaluate import Evaluate, pictures_folder
 from relightnerf.pipeline.fit import Fit
 from relightnerf.pipeline.geometry import Geometry
 from relightnerf.pipeline.match import Match
@@ -18,10 +18,20 @@ from relightnerf.pipeline.prepare import Prepare
 from relightnerf.pipeline.synthesize import Synthesize
 from relightnerf.relighters import COMPACT, relighter_name
 from relightnerf.scene import Scene
-from relightnerf.stage import MANIFEST, PROGRESS, Stage, Standing, lost_outputs, read_record, stage_record
+from relightnerf.stage import (
+    MANIFEST,
+    PROGRESS,
+    Stage,
+    Standing,
+    changed_inputs,
+    lost_outputs,
+    read_record,
+    stage_record,
+)
 
 UNKNOWN_CAPTURE = Path("PHOTOS")
 """Stands for a capture that is not written down anywhere."""
+_STOPPED = Standing("partial", "was stopped")
 _STAGE_FOLDERS = ("capture", "geometry", "relit", "matched", "field")
 
 
@@ -30,6 +40,9 @@ class StageCommand(Protocol):
 
     scene: Path
     force: bool
+
+    def run(self) -> None:
+        """Do the stage's work."""
 
     def stage(self) -> Stage:
         """Return the recipe."""
@@ -51,7 +64,15 @@ class Row:
     folder: Path
     standing: Standing
     record: Mapping[str, Any]
-    command: StageCommand | None = None
+    command: Any = None
+    manifests: tuple[Path, ...] | None = None
+    """Where it is written down that it is complete; the folder's own manifest if None."""
+
+    @property
+    def written(self) -> float | None:
+        """When it was completed, seconds since 1970; None if it is not."""
+        paths = (self.folder / MANIFEST,) if self.manifests is None else self.manifests
+        return max((path.stat().st_mtime for path in paths if path.is_file()), default=None)
 
     @property
     def seconds(self) -> float | None:
@@ -229,23 +250,24 @@ def _relit_folders(root: Path) -> list[Path]:
     return sorted(path for path in relit.iterdir() if path.is_dir()) if relit.is_dir() else []
 
 
-def render_stages(folder: Path, scene: Scene) -> list[Stage]:
-    """Return the recipes of the pictures and videos in a folder, with the scene's present field as their input.
+def render_standings(folder: Path, scene: Scene) -> dict[Path, Standing]:
+    """Say for the manifest of each set of pictures and each video in a folder whether they show the present field.
 
     Raises:
         InputError: the scene has no complete field, or a manifest is broken.
     """
     from relightnerf.rendering import field_files
 
-    stages = {}
-    for path in sorted(folder.rglob("*.json")) + sorted(folder.rglob(f"{PROGRESS}-*")):
-        manifest = path.name.removeprefix(f"{PROGRESS}-").replace(PROGRESS, MANIFEST)
+    standings = {}
+    for path in sorted(folder.rglob(f"{PROGRESS}-*")) + sorted(folder.rglob("*.json")):
         record = read_record(path)
-        if record.get("stage", "render") == "render" and "recipe" in record and "parameters" in record:
-            outputs = list(record.get("outputs", {}))
-            stage = Stage("render", path.parent, record["parameters"], field_files(scene), outputs, manifest)
-            stages[path.parent / manifest] = stage
-    return list(stages.values())
+        if path.name.startswith(PROGRESS) and record.get("recipe"):
+            standings[path.with_name(path.name.removeprefix(f"{PROGRESS}-").replace(PROGRESS, MANIFEST))] = _STOPPED
+        elif record.get("stage", "").startswith("render"):
+            changed, lost = changed_inputs(record, field_files(scene)), lost_outputs(path.parent, record)
+            reason = changed or (f"output changed or gone: {lost[0]}" if lost else "")
+            standings[path] = Standing("out of date" if reason else "complete", reason)
+    return standings
 
 
 def _render_row(root: Path, scene: Scene | InputError | None) -> Row:
@@ -253,27 +275,30 @@ def _render_row(root: Path, scene: Scene | InputError | None) -> Row:
     if not isinstance(scene, Scene) or not row.folder.is_dir():
         return row
     try:
-        standings = [stage.standing() for stage in render_stages(row.folder, scene)]
+        found = render_standings(row.folder, scene)
     except InputError as error:
         return replace(row, standing=Standing("out of date", error.what))
-    if not standings:
+    if not found:
         return row
-    stale = [standing for standing in standings if standing.state != "complete"]
-    share = f"{len(stale)} of {len(standings)}: " if len(standings) > 1 else ""
-    if not stale:
+    row = replace(row, manifests=tuple(found))
+    behind = [standing for standing in found.values() if standing.state != "complete"]
+    if not behind:
         return replace(row, standing=Standing("complete"))
-    return replace(row, standing=Standing(stale[0].state, f"{share}{stale[0].reason or stale[0].state}"))
+    share = f"{len(behind)} of {len(found)}, " if len(found) > 1 else ""
+    return replace(row, standing=Standing(behind[0].state, f"{share}{behind[0].reason}"))
 
 
 def _evaluate_row(root: Path, scene: Scene | InputError | None) -> Row:
     folder = root / "report"
     row = Row("evaluate", folder, Standing("not run"), {})
+    if not isinstance(scene, Scene):
+        return row
     try:
         record = stage_record(folder)
-        if record.get("stage", "evaluate") != "evaluate" or not record or not isinstance(scene, Scene):
+        if record.get("stage") != "evaluate":
             return row
-        pictures = [stage.standing() for stage in render_stages(pictures_folder(scene), scene)]
+        pictures = render_standings(pictures_folder(scene), scene).values()
     except InputError as error:
         return replace(row, standing=Standing("out of date", error.what))
     standing = next((s for s in pictures if s.state != "complete"), _unchecked(folder, record, ""))
-    return replace(row, standing=standing, record=record)
+    return replace(row, standing=standing, record=record, command=Evaluate(root))

@@ -41,7 +41,7 @@ class Prepare:
         Raises:
             InputError: the capture cannot be used, or the scene folder not be written.
         """
-        self._check()
+        self.check()
         source = self.source()
         self._stage(source).run(lambda: self._work(source), self.force)
         if not (self.scene / "scene.json").is_file():
@@ -90,7 +90,8 @@ class Prepare:
         }
         return Stage("prepare", self.scene / "capture", parameters, source.files)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise ``InputError`` for flags that cannot be used, or a scene folder of another version."""
         if self.max_size is not None and self.max_size < _SMALLEST:
             raise InputError(f"--max-size {self.max_size}: too small", f"give at least {_SMALLEST} pixels")
         if self.max_views is not None and self.max_views < _FEWEST_VIEWS:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     from relightnerf.standings import Row
 
-_AGES = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
+_MINUTE, _HOUR = 60.0, 3600.0
+_AGES = ((24 * _HOUR, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
 _COLORS = {"complete": "green", "partial": "yellow", "out of date": "yellow", "broken": "red", "not run": "dim"}
 
 
@@ -58,10 +59,9 @@ def _table(rows: "list[Row]", root: Path) -> "Table":
 
 
 def _age(row: "Row") -> str:
-    times = [path.stat().st_mtime for path in row.folder.glob("*manifest.json")]
-    if row.standing.state in ("not run", "partial") or not times:
+    if row.written is None:
         return ""
-    age = time.time() - max(times)
+    age = time.time() - row.written
     seconds, unit = next(((s, u) for s, u in _AGES if age >= s), (1.0, "second"))
     count = max(0, int(age / seconds))
     return f"{count} {unit}{'' if count == 1 else 's'}"
@@ -70,7 +70,9 @@ def _age(row: "Row") -> str:
 def _took(seconds: float | None) -> str:
     if seconds is None:
         return ""
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    return f"{seconds / _MINUTE:.1f} min" if seconds < _HOUR else f"{seconds / _HOUR:.1f} h"
 
 
 def _megabytes(size: int) -> str:

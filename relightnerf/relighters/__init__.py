@@ -2,6 +2,7 @@
 
 from relightnerf.relighters._base import (
     COMPACT,
+    COMPACT_FOLDER,
     SHADING,
     Relighter,
     RelighterRecipe,
@@ -12,6 +13,7 @@ from relightnerf.relighters._base import (
 
 __all__ = [
     "COMPACT",
+    "COMPACT_FOLDER",
     "SHADING",
     "Relighter",
     "RelighterRecipe",

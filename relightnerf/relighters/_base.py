@@ -19,7 +19,8 @@ COMPACT = "compact"
 """The relighter whose weights come with the package; the default everywhere."""
 SHADING = "shading"
 """The relighter that has learned nothing."""
-_COMPACT_FOLDER = Path(__file__).parents[1] / "weights" / COMPACT
+COMPACT_FOLDER = Path(__file__).parents[1] / "weights" / COMPACT
+"""Its weights."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def diffusion_parameters(options: "DiffusionOptions") -> dict[str, Any]:
 
 def _model_source(name_or_path: str) -> str:
     if name_or_path == COMPACT:
-        return str(_COMPACT_FOLDER)
+        return str(COMPACT_FOLDER)
     if not Path(name_or_path).is_dir() and "/" not in name_or_path:
         raise InputError(
             f"unknown relighter {name_or_path!r}",
