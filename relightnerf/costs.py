@@ -1,8 +1,8 @@
 """How long the stages of a run take on two CPU cores, from how much there is to do.
 
 Measured on two cores of a server without a GPU, with 12 to 96 views of 256x192 to 512x512 pixels. A step of training
-costs the same whatever the size of the pictures; all else grows with their pixels, which was checked for relighting up to
-768x576: nine times the pixels took 8.8 times as long.
+costs the same whatever the size of the pictures; all else grows with their pixels, which was checked for relighting up
+to 768x576: nine times the pixels took 8.8 times as long.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 
-from relightnerf.costs import Workload, done_seconds, stage_seconds
+from relightnerf.costs import done_seconds, stage_seconds
 from relightnerf.errors import InputError
 from relightnerf.field.folders import checkpoint_step, newest_checkpoint, run_folder
 from relightnerf.scene import Scene

@@ -245,7 +245,8 @@ def changed_inputs(record: Mapping[str, Any], inputs: Sequence[Path]) -> str:
         inputs: files or folders that were the first of its inputs; it may have had others after them.
     """
     now, _ = _digests(inputs, record)
-    first = {name: digest for name, digest in record.get("inputs", {}).items() if int(name.split("/")[0]) < len(inputs)}
+    numbers = {str(index) for index in range(len(inputs))}
+    first = {name: digest for name, digest in record.get("inputs", {}).items() if name.split("/")[0] in numbers}
     return _differences(first, now)
 
 

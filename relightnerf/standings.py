@@ -65,6 +65,8 @@ class Row:
     standing: Standing
     record: Mapping[str, Any]
     command: Any = None
+    is_aside: bool = False
+    """Whether the scene's field does not depend on it."""
     manifests: tuple[Path, ...] | None = None
     """Where it is written down that it is complete; the folder's own manifest if None."""
 
@@ -77,7 +79,8 @@ class Row:
     @property
     def seconds(self) -> float | None:
         """How long the work took; None where it is not complete, or was done in several runs."""
-        return None if self.record.get("resumed") else self.record.get("seconds")
+        seconds = self.record.get("seconds")
+        return seconds if isinstance(seconds, int | float) and not self.record.get("resumed") else None
 
 
 def scene_rows(root: Path) -> list[Row]:
@@ -89,15 +92,22 @@ def scene_rows(root: Path) -> list[Row]:
     _check_place(root)
     scene = _scene(root)
     prepare = _prepare_row(root, scene)
-    geometry = _row("geometry", root / "geometry", Geometry(root, _preset(prepare)), _geometry_stage)
+    geometry = _row("geometry", root / "geometry", Geometry(root, _preset(prepare)), _compared(Geometry))
     relighter = _relighter(root)
     synthesize = _synthesize_row(root, relighter)
-    match = _row("match", root / "matched", Match(root, relighter), _match_stage)
-    fit = _row("fit", root / "field", Fit(root, _preset(geometry)), _fit_stage)
+    match = _row("match", root / "matched", Match(root, relighter), _compared(Match))
+    fit = _row("fit", root / "field", Fit(root, _preset(geometry)), _compared(Fit))
     chain = _in_order([prepare, geometry, synthesize, match, fit])
     others = [_in_order([chain[1], _synthesize_row(root, name)])[1] for name in _other_relit(root, relighter)]
+    others = [replace(row, is_aside=True) for row in others]
     ends = [_in_order([chain[-1], row])[1] for row in (_render_row(root, scene), _evaluate_row(root, scene))]
     return [*chain[:3], *others, *chain[3:], *ends]
+
+
+def next_command(rows: list[Row]) -> StageCommand | None:
+    """Return what to run next to have everything up to date; None if it is, or if nobody can tell."""
+    behind = (row for row in rows if row.standing.state != "complete" and not row.is_aside)
+    return next((row.command for row in behind if row.command is not None), None)
 
 
 def _check_place(root: Path) -> None:
@@ -160,14 +170,12 @@ def _forced(command: StageCommand) -> StageCommand:
 
 def _in_order(rows: list[Row]) -> list[Row]:
     """Mark what follows a stage that is not complete: it was made of something else than what will be there."""
-    result, first = [], None
-    for row in rows:
-        if first is not None and row.standing.state == "complete":
-            row = replace(row, standing=Standing("out of date", f"{first} comes first"))
-        if first is None and row.standing.state != "complete":
-            first = row.name
-        result.append(row)
-    return result
+    first = next((index for index, row in enumerate(rows) if row.standing.state != "complete"), len(rows))
+    late = Standing("out of date", f"{rows[first].name} comes first") if first < len(rows) else None
+    after = rows[first + 1 :]
+    return rows[: first + 1] + [
+        replace(row, standing=late) if late and row.standing.state == "complete" else row for row in after
+    ]
 
 
 def _unchecked(folder: Path, record: Mapping[str, Any], reason: str) -> Standing:
@@ -182,7 +190,7 @@ def _prepare_row(root: Path, scene: Scene | InputError | None) -> Row:
     folder = root / "capture"
     capture = Path(scene.source) if isinstance(scene, Scene) else UNKNOWN_CAPTURE
     if isinstance(scene, InputError):
-        return Row("prepare", folder, Standing("broken", scene.what), {}, Prepare(capture, root))
+        return Row("prepare", folder, Standing("broken", f"{scene.what}: {scene.fix}"), {}, Prepare(capture, root))
 
     def recorded(_: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
         command = Prepare.from_parameters(root, record["parameters"], capture)
@@ -195,19 +203,12 @@ def _prepare_row(root: Path, scene: Scene | InputError | None) -> Row:
     return _row("prepare", folder, Prepare(capture, root), recorded)
 
 
-def _geometry_stage(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
-    command = Geometry.from_parameters(root, record["parameters"])
-    return command, command.stage().standing()
+def _compared(stage: type[Geometry] | type[Match] | type[Fit]) -> _Recorded:
+    def recorded(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
+        command = stage.from_parameters(root, record["parameters"])
+        return command, command.stage().standing()
 
-
-def _match_stage(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
-    command = Match.from_parameters(root, record["parameters"])
-    return command, command.stage().standing()
-
-
-def _fit_stage(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
-    command = Fit.from_parameters(root, record["parameters"])
-    return command, command.stage().standing()
+    return recorded
 
 
 def _synthesize_row(root: Path, relighter: str) -> Row:
@@ -263,7 +264,7 @@ def render_standings(folder: Path, scene: Scene) -> dict[Path, Standing]:
         record = read_record(path)
         if path.name.startswith(PROGRESS) and record.get("recipe"):
             standings[path.with_name(path.name.removeprefix(f"{PROGRESS}-").replace(PROGRESS, MANIFEST))] = _STOPPED
-        elif record.get("stage", "").startswith("render"):
+        elif str(record.get("stage")).startswith("render"):
             changed, lost = changed_inputs(record, field_files(scene)), lost_outputs(path.parent, record)
             reason = changed or (f"output changed or gone: {lost[0]}" if lost else "")
             standings[path] = Standing("out of date" if reason else "complete", reason)

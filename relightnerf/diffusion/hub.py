@@ -43,9 +43,9 @@ def model_folder(name: str, patterns: Sequence[str], purpose: str, download: boo
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        unwanted = ["*fp16*", "*non_ema*"]
-        options = {"allow_patterns": list(patterns), "ignore_patterns": unwanted, "local_files_only": not download}
-        return Path(snapshot_download(name, **options))
+        unwanted, local = ["*fp16*", "*non_ema*"], not download
+        wanted = list(patterns)
+        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=unwanted, local_files_only=local))
     except HFValidationError:
         raise InputError(f"{purpose} {name}: no such folder", "check the path, or give an id of the hub") from None
     except (OSError, HfHubHTTPError) as error:

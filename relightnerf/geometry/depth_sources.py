@@ -11,7 +11,6 @@ from relightnerf.cameras import Camera, Cameras
 from relightnerf.errors import InputError, first_line
 from relightnerf.images import read_array
 
-
 _FOLDER = "folder:"
 
 

@@ -75,7 +75,8 @@ class Prepare:
     def from_parameters(cls, scene: Path, parameters: Mapping[str, Any], capture: Path) -> "Prepare":
         """Return the flags that a manifest's parameters came from."""
         effort, max_size = parameters["effort"], parameters["max_size"]
-        preset = effort or next((name for name, size in _MAX_SIZE.items() if size == max_size), "full")
+        is_quick = effort == "quick" or (effort is None and max_size == _MAX_SIZE["quick"])
+        preset: Literal["quick", "full"] = "quick" if is_quick else "full"
         chosen = None if max_size == _MAX_SIZE[preset] else max_size
         return cls(capture, scene, preset, chosen, parameters["max_views"])
 

@@ -29,19 +29,16 @@ class Status:
             InputError: there is no such folder, or it is no scene.
         """
         from relightnerf.command_line import command_line
+        from relightnerf.pipeline.view import View
         from relightnerf.progress import say, show
-        from relightnerf.standings import scene_rows
+        from relightnerf.standings import next_command, scene_rows
 
         rows = scene_rows(self.scene)
         show(_table(rows, self.scene))
         for row in rows:
             if row.standing.reason:
                 say(f"{row.name}: {row.standing.reason}")
-        behind = next((row for row in rows if row.standing.state != "complete" and row.command is not None), None)
-        if behind is None:
-            say(f"next: relightnerf view --scene {self.scene}")
-        else:
-            say(f"next: {command_line(behind.command)}")
+        say(f"next: {command_line(next_command(rows) or View(self.scene))}")
 
 
 def _table(rows: "list[Row]", root: Path) -> "Table":
