@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from relightnerf.relighters import COMPACT, SHADING
 
-_START = 4.0
+_START = 5.0
 """Seconds to load libraries, weights or a field."""
 _READ_PIXEL = 0.18e-6
 _USUAL_FEATURES = 2048
