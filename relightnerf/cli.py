@@ -1,21 +1,26 @@
 """The command ``relightnerf`` and its subcommands, one per module of ``relightnerf.pipeline``."""
 
+import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import tyro
 
 from relightnerf import __version__
+from relightnerf.cli_examples import epilog
 from relightnerf.errors import InputError
 from relightnerf.files import NO_SPACE
 
-COMMANDS = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render", "relight", "evaluate", "view")
+STAGES = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render", "relight", "evaluate", "view")
+"""Subcommands that work on pictures; each has a script of its name in ``stages/`` as well."""
+COMMANDS = (*STAGES, "status", "doctor", "completion")
 """Subcommands; ``relightnerf.pipeline.<name>`` holds the dataclass ``<Name>`` with its flags."""
 
 _NO_SPACE_MESSAGES = ("PytorchStreamWriter failed writing", "items requested", "requested and")
@@ -33,10 +38,16 @@ _WARNING_LIBRARIES = (
 )
 _EXIT_INPUT = 2
 _EXIT_INTERRUPTED = 130
+_EXIT_PIPE = 141
+
+
+_BASH_FILES = 'COMPREPLY=($(compgen -f -- "$cur"))'
+_BASH_FILES_WITH_SLASH = 'compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur")'
+"""tyro's way splits names at spaces, and ends the name of a folder with a space in place of a slash."""
 
 
 class Command(Protocol):
-    """A stage's flags and what it does with them."""
+    """A subcommand's flags and what it does with them."""
 
     def run(self) -> None:
         """Do the stage's work."""
@@ -75,6 +86,9 @@ def run_command(parse: Callable[[], Command]) -> int:
     except KeyboardInterrupt:
         print("stopped: the same command goes on where it stopped", file=sys.stderr)
         return _EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe, e.g. `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_PIPE
     except (OSError, RuntimeError) as error:
         line = _disk_trouble(error, command)
         if line is None:
@@ -103,13 +117,38 @@ def _silence_libraries() -> None:
 def _parsed(arguments: Sequence[str]) -> Command:
     if arguments and arguments[0] in COMMANDS:
         command = arguments[0]
-        return tyro.cli(_flags(command), prog=f"relightnerf {command}", args=arguments[1:])
+        with _examples_after_help(command):
+            return tyro.cli(_flags(command), prog=f"relightnerf {command}", args=arguments[1:])
+    return _any_command(arguments or ["--help"])
+
+
+def completion_script(shell: str) -> str:
+    """Return a script that teaches ``"bash"``, ``"zsh"`` or ``"fish"`` to complete subcommands, flags and values.
+
+    With each press of the tab key it starts a bare Python that knows all flags; this package is not imported then.
+    """
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        _any_command(["--tyro-print-completion", shell])
+    return printed.getvalue().replace(_BASH_FILES, _BASH_FILES_WITH_SLASH).rstrip()
+
+
+def _any_command(arguments: Sequence[str]) -> Command:
     return tyro.extras.subcommand_cli_from_dict(
         {command: _flags(command) for command in COMMANDS},
         prog="relightnerf",
         description="Photos taken under one light become a radiance field that can be seen under any light.",
-        args=arguments or ["--help"],
+        args=arguments,
     )
+
+
+@contextlib.contextmanager
+def _examples_after_help(command: str) -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as end:
+        if end.code in (None, 0):
+            print(f"\n{epilog(command)}")
+        raise
 
 
 def _flags(command: str) -> Callable[..., Any]:

@@ -106,6 +106,12 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def file_stamp(path: Path) -> list[int]:
+    """Return what tells without reading a file whether it was written since: its size and its time in nanoseconds."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
 def list_files(paths: Iterable[Path]) -> list[Path]:
     """Return the files among ``paths`` and, sorted, below the folders among them, without hidden ones and manifests."""
     found: list[Path] = []

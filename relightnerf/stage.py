@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from relightnerf import __version__
 from relightnerf.errors import InputError
 from relightnerf.files import (
     NO_SPACE,
     file_digest,
+    file_stamp,
     is_temporary,
     list_files,
     plain_json,
@@ -31,9 +32,27 @@ from relightnerf.files import (
 from relightnerf.progress import say
 
 MANIFEST = "manifest.json"
-_PROGRESS = ".progress.json"
+"""Name of the manifest of a stage that owns its folder."""
+PROGRESS = ".progress.json"
+"""Name of the note of a stage that is at work, beside a manifest of the usual name."""
 _FORMAT = 1
 _RECORDED = ("torch", "nerfstudio", "open3d", "pycolmap", "kornia", "diffusers")
+
+State = Literal["complete", "partial", "out of date", "not run", "broken"]
+"""Of a stage's folder: partial: was stopped and goes on; broken: its manifest cannot be read."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is in a stage's folder, compared with its recipe.
+
+    Attributes:
+        state: what would happen: nothing (complete), going on (partial), or all of the work.
+        reason: what has changed since; empty where there is nothing to say.
+    """
+
+    state: State
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,17 +78,32 @@ class Stage:
             InputError: the folder cannot be written.
         """
         started = time.monotonic()
-        inputs = self._input_digests()
-        recipe = self._recipe(inputs)
-        if not force and self._is_complete(recipe):
+        record = self._record()
+        if not force and self._is_complete(record["recipe"]):
             say(f"{self.name}: up to date, skipped ({self.folder})")
             return False
-        self._begin(recipe, force)
+        resumed = self._begin(record, force)
         work()
-        write_json(self._manifest_path, self._manifest(recipe, inputs, time.monotonic() - started))
+        write_json(self._manifest_path, self._manifest(record, time.monotonic() - started, resumed))
         self._progress_path.unlink(missing_ok=True)
         say(f"{self.name}: done in {time.monotonic() - started:.1f} s ({self.folder})")
         return True
+
+    def standing(self) -> Standing:
+        """Say what ``run`` would find, without writing anything; inputs that look unchanged are not read again."""
+        try:
+            manifest, progress = read_record(self._manifest_path), read_record(self._progress_path)
+        except InputError as error:
+            return Standing("broken", error.what)
+        known = manifest or progress
+        now = self._record(known)
+        if manifest and self._is_complete(now["recipe"]):
+            return Standing("complete")
+        if progress and progress.get("recipe") == now["recipe"]:
+            return Standing("partial")
+        if not known:
+            return Standing("not run")
+        return Standing("out of date", self._changed(known, now))
 
     @property
     def _manifest_path(self) -> Path:
@@ -77,14 +111,26 @@ class Stage:
 
     @property
     def _progress_path(self) -> Path:
-        return self.folder / (_PROGRESS if self.manifest == MANIFEST else f"{_PROGRESS}-{self.manifest}")
+        return self.folder / (PROGRESS if self.manifest == MANIFEST else f"{PROGRESS}-{self.manifest}")
 
-    def _input_digests(self) -> dict[str, str]:
-        return {
-            str(i) + "/" + _relative(path, root): file_digest(path)
-            for i, root in enumerate(self.inputs)
-            for path in list_files([root])
-        }
+    def _record(self, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the recipe and what it is made of; see ``_digests`` for ``known``."""
+        inputs, stamps = _digests(self.inputs, known or {})
+        parameters = plain_json(self.parameters)
+        return {"recipe": self._recipe(inputs), "parameters": parameters, "inputs": inputs, "stamps": stamps}
+
+    def _changed(self, known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+        if "parameters" not in known:
+            return "started by an older version"
+        before, after = known["parameters"], now["parameters"]
+        flags = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+        if flags:
+            return f"other {', '.join(flags)}"
+        inputs = _differences(known.get("inputs", {}), now["inputs"])
+        if inputs:
+            return inputs
+        lost = lost_outputs(self.folder, known)
+        return f"output changed or gone: {_first(lost)}" if lost else "made by another version"
 
     def _recipe(self, inputs: Mapping[str, str]) -> str:
         text = json.dumps([_FORMAT, self.name, plain_json(self.parameters), inputs], sort_keys=True)
@@ -95,12 +141,12 @@ class Stage:
         if not path.is_file():
             return False
         manifest = read_json(path)
-        sizes = manifest.get("outputs", {})
-        return manifest.get("recipe") == recipe and all(_size(self.folder / name) == n for name, n in sizes.items())
+        return manifest.get("recipe") == recipe and not lost_outputs(self.folder, manifest)
 
-    def _begin(self, recipe: str, force: bool) -> None:
+    def _begin(self, record: Mapping[str, Any], force: bool) -> bool:
+        """Make the folder ready; returns whether an earlier run's files are gone on with."""
         progress = self._progress_path
-        resumes = not force and progress.is_file() and read_json(progress).get("recipe") == recipe
+        resumes = not force and progress.is_file() and read_json(progress).get("recipe") == record["recipe"]
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._check_ownership()
@@ -108,7 +154,7 @@ class Stage:
                 write_json(progress, {"recipe": None})
                 self._manifest_path.unlink(missing_ok=True)
                 self._clear()
-                write_json(progress, {"recipe": recipe})
+                write_json(progress, record)
             self._remove_partial()
         except OSError as error:
             if error.errno in NO_SPACE:
@@ -118,6 +164,7 @@ class Stage:
             ) from None
         if resumes:
             say(f"{self.name}: going on where it stopped ({self.folder})")
+        return resumes
 
     def _check_ownership(self) -> None:
         ours = self._manifest_path.exists() or self._progress_path.exists()
@@ -150,21 +197,86 @@ class Stage:
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path.name != _PROGRESS:
+            elif path.name != PROGRESS:
                 path.unlink()
 
-    def _manifest(self, recipe: str, inputs: Mapping[str, str], seconds: float) -> dict[str, Any]:
+    def _manifest(self, record: Mapping[str, Any], seconds: float, resumed: bool) -> dict[str, Any]:
         made = [self.folder / n for n in self.outputs] if self.outputs is not None else list_files([self.folder])
         return {
             "stage": self.name,
             "state": "complete",
-            "recipe": recipe,
-            "parameters": plain_json(self.parameters),
-            "inputs": dict(inputs),
+            **record,
             "outputs": {_relative(path, self.folder): path.stat().st_size for path in made},
             "versions": _versions(),
             "seconds": round(seconds, 1),
+            "resumed": resumed,
         }
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what a manifest, or the note of a stage that is at work, says; empty if there is no such file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        record = read_json(path) if path.is_file() else {}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})", "check who may read it") from None
+    if not all(isinstance(record.get(key, {}), dict) for key in ("parameters", "inputs", "stamps", "outputs")):
+        raise InputError(f"{path}: not a manifest of relightnerf", "run the stage again with --force")
+    return record
+
+
+def stage_record(folder: Path) -> dict[str, Any]:
+    """Return what is written down about a stage that owns its folder: complete, else at work; empty if nothing is.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return read_record(folder / MANIFEST) or read_record(folder / PROGRESS)
+
+
+def changed_inputs(record: Mapping[str, Any], inputs: Sequence[Path]) -> str:
+    """Say what is different about the first inputs of a stage since it was done; empty if nothing is.
+
+    Args:
+        record: its manifest.
+        inputs: files or folders that were the first of its inputs; it may have had others after them.
+    """
+    now, _ = _digests(inputs, record)
+    numbers = {str(index) for index in range(len(inputs))}
+    first = {name: digest for name, digest in record.get("inputs", {}).items() if name.split("/")[0] in numbers}
+    return _differences(first, now)
+
+
+def lost_outputs(folder: Path, record: Mapping[str, Any]) -> list[str]:
+    """Return the files that a manifest lists and that are not in the folder any more, or not at their size."""
+    return [name for name, size in record.get("outputs", {}).items() if _size(folder / name) != size]
+
+
+def _digests(inputs: Sequence[Path], known: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, list[int]]]:
+    """Return digest and stamp of every file; one whose stamp is the ``known`` record's keeps that record's digest."""
+    files = {f"{i}/{_relative(path, root)}": path for i, root in enumerate(inputs) for path in list_files([root])}
+    stamps = {name: file_stamp(path) for name, path in files.items()}
+    old_stamps, old = known.get("stamps", {}), known.get("inputs", {})
+    same = {name for name, stamp in stamps.items() if name in old and old_stamps.get(name) == stamp}
+    return {name: old[name] if name in same else file_digest(path) for name, path in files.items()}, stamps
+
+
+def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return f"input {_verb(names[0], old, new)}: {_first([n.partition('/')[2] for n in names])}" if names else ""
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def _verb(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    if name not in new:
+        return "gone"
+    return "changed" if name in old else "new"
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -2,6 +2,7 @@ import dataclasses
 import importlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from relightnerf import __version__
-from relightnerf.cli import COMMANDS, main
+from relightnerf.cli import COMMANDS, STAGES, _parsed, main
+from relightnerf.cli_examples import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "open3d", "nerfstudio", "kornia", "pycolmap", "diffusers", "transformers", "scipy")
@@ -47,6 +49,9 @@ def test_every_command_explains_every_flag(command: str, capsys: pytest.CaptureF
     assert exit_info.value.code == 0
     printed = capsys.readouterr().out
     assert f"usage: relightnerf {command}" in printed
+    if command == "completion":  # which takes one word, and no flags
+        assert "The shell to be taught" in printed
+        return
     flags = importlib.import_module(f"relightnerf.pipeline.{command}").__dict__[command.capitalize()]
     for name in _flag_names(flags):
         explained = re.search(rf"--{name.replace('_', '-')}(?:, --\S+)? [^(|]*?[a-z]{{3}}", printed)
@@ -62,16 +67,48 @@ def _flag_names(flags: type, prefix: str = "") -> Iterator[str]:
             yield prefix + field.name
 
 
-def test_help_imports_nothing_heavy() -> None:
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_ends_its_help_with_examples_that_parse(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    end = capsys.readouterr().out.partition("Examples:\n")[2]
+    lines = [line.strip() for line in end.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert len(lines) == len(EXAMPLES[command]) > 0
+    for line in lines:
+        words = shlex.split(line.partition(" > ")[0])
+        assert words[:2] == ["relightnerf", command]
+        assert type(_parsed(words[1:])).__name__ == command.capitalize()
+        assert len(line) <= 110
+
+
+def test_help_into_a_pipe_that_ends_early_is_no_error() -> None:
+    process = _command("run", "--help")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 141
+
+
+def test_help_takes_less_than_a_second() -> None:
+    code = "import os; before = os.times(); from relightnerf import cli\n"
+    code += "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "after = os.times(); import sys; print(after.user + after.system, file=sys.stderr)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert float(result.stderr) < 1.0  # of the processor: other processes do not count
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["status", "--scene", "/nowhere"], ["completion", "bash"]])
+def test_what_is_to_answer_at_once_imports_nothing_heavy(arguments: list[str]) -> None:
     code = (
         "import sys, relightnerf.cli as cli\n"
-        "try: cli.main(['--help'])\n"
+        f"try: cli.main({arguments!r})\n"
         "except SystemExit: pass\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert result.stderr.strip() == "[]"
+    assert result.stderr.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize("arguments", [["frobnicate"], ["render"], ["fit", "--scene", "x", "--speed", "9"]])
@@ -87,7 +124,7 @@ def test_flags_that_do_not_parse_are_explained_in_a_few_lines(
 
 
 def test_stage_scripts_take_the_same_flags() -> None:
-    assert {path.stem for path in (ROOT / "stages").glob("*.py")} == set(COMMANDS)
+    assert {path.stem for path in (ROOT / "stages").glob("*.py")} == set(STAGES)
     process = _command("--scene", "/nowhere", script="evaluate")
     _, printed = process.communicate(timeout=60)
     assert process.returncode == 2

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from relightnerf import stage
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_path, read_json
-from relightnerf.stage import Stage
+from relightnerf.files import atomic_path, file_digest, read_json
+from relightnerf.stage import Stage, Standing
 
 COUNT = 6
 WORKER = """
@@ -45,8 +46,11 @@ class Bench:
         self.written: list[int] = []
 
     def run(self, parameter: int = 1, stop_at: int | None = None, force: bool = False) -> bool:
-        stage = Stage("bench", self.folder, {"parameter": parameter}, [self.source], self.outputs)
-        return stage.run(lambda: self._work(parameter, stop_at), force)
+        bench = Stage("bench", self.folder, {"parameter": parameter}, [self.source], self.outputs)
+        return bench.run(lambda: self._work(parameter, stop_at), force)
+
+    def standing(self, parameter: int = 1) -> Standing:
+        return Stage("bench", self.folder, {"parameter": parameter}, [self.source], self.outputs).standing()
 
     def _work(self, parameter: int, stop_at: int | None) -> None:
         for i in range(COUNT):
@@ -90,6 +94,35 @@ def test_a_change_runs_it_again_from_the_start(bench: Bench, change: str) -> Non
         (bench.folder / "3.txt").unlink()
     assert bench.run(parameter=2 if change == "parameter" else 1)
     assert bench.written == 2 * list(range(COUNT))
+
+
+def test_where_a_stage_stands_is_known_without_running_it(bench: Bench) -> None:
+    assert bench.standing() == Standing("not run")
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(stop_at=2)
+    assert bench.standing() == Standing("partial")
+    assert bench.standing(parameter=2) == Standing("out of date", "other parameter")
+    bench.run()
+    assert bench.standing() == Standing("complete")
+    assert bench.standing(parameter=2) == Standing("out of date", "other parameter")
+    (bench.folder / "3.txt").write_text("shorter")
+    assert bench.standing() == Standing("out of date", "output changed or gone: 3.txt")
+    bench.source.write_text("changed")
+    assert bench.standing() == Standing("out of date", "input changed: source.txt")
+    (bench.folder / "manifest.json").write_text("{")
+    assert bench.standing().state == "broken"
+    assert bench.written == list(range(COUNT))
+
+
+def test_inputs_are_read_again_only_if_they_were_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.run()
+    read: list[Path] = []
+    monkeypatch.setattr(stage, "file_digest", lambda path: read.append(path) or file_digest(path))
+    assert bench.standing() == Standing("complete")
+    assert read == []
+    bench.source.write_text("input")  # the same again, at another time
+    assert bench.standing() == Standing("complete")
+    assert read == [bench.source]
 
 
 @pytest.mark.parametrize("stop_at", range(COUNT))
@@ -188,11 +221,11 @@ def test_a_manifest_of_something_else_is_not_overwritten(tmp_path: Path) -> None
 
 
 def test_stages_with_manifests_of_their_own_share_a_folder(tmp_path: Path) -> None:
-    def stage(name: str) -> Callable[[], bool]:
+    def video(name: str) -> Callable[[], bool]:
         work = Stage("video", tmp_path, {"name": name}, [], [name], manifest=f".{name}.json")
         return lambda: work.run(lambda: (tmp_path / name).write_text(name) and None)
 
-    first, second = stage("a"), stage("b")
+    first, second = video("a"), video("b")
     assert [first(), second(), first(), second()] == [True, True, False, False]
 
 

@@ -40,6 +40,16 @@ class ColmapSource:
         masks = [photo.mask for photo in photos if photo.mask is not None]
         return [*self.model_files, *(photo.path for photo in photos), *masks]
 
+    @property
+    def count(self) -> int:
+        """The number of photos."""
+        return len(self.capture.photos)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first photo, pixels."""
+        return self.capture.photos[0].lens.width, self.capture.photos[0].lens.height
+
     def load(self, workspace: Path) -> Capture:
         """Return the photos and points of the model, in the model's own world frame."""
         return self.capture

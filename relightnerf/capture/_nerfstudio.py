@@ -52,6 +52,16 @@ class NerfstudioSource:
         points = [] if self.points_path is None else [self.points_path]
         return [self.json_path, *points, *(photo.path for photo in self.photos), *masks]
 
+    @property
+    def count(self) -> int:
+        """The number of photos."""
+        return len(self.photos)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first photo, pixels."""
+        return self.photos[0].lens.width, self.photos[0].lens.height
+
     def load(self, workspace: Path) -> Capture:
         """Return the photos and the points that the dataset names."""
         return Capture(self.photos, Points() if self.points_path is None else read_points(self.points_path))

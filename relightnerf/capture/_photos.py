@@ -39,6 +39,16 @@ class PhotosSource:
         masks = [photo.mask for photo in self.photos if photo.mask is not None]
         return [*(photo.path for photo in self.photos), *masks]
 
+    @property
+    def count(self) -> int:
+        """The number of photos."""
+        return len(self.photos)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first photo, pixels."""
+        return self.photos[0].width, self.photos[0].height
+
     def load(self, workspace: Path) -> Capture:
         """Find the cameras by structure from motion."""
         return pose_photos(self.photos, workspace, self.quick, ordered=False)

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
@@ -93,6 +92,8 @@ def _mask(photo: Photo) -> UInt8[np.ndarray, "height width"] | None:
 
 
 def _resized(image: UInt8[np.ndarray, "..."], size: tuple[int, int]) -> UInt8[np.ndarray, "..."]:
+    import cv2
+
     if (image.shape[1], image.shape[0]) == size:
         return image
     smaller = size[0] <= image.shape[1] and size[1] <= image.shape[0]

@@ -77,6 +77,10 @@ class Effort:
     all_pairs_up_to: int
     neighbours: int
 
+    def pairs(self, photos: int) -> int:
+        """Return how many pairs of photos are compared, about."""
+        return photos * (min(photos - 1, self.neighbours * 2) if photos > self.all_pairs_up_to else photos - 1) // 2
+
 
 QUICK = Effort(max_size=1024, features=2048, all_pairs_up_to=40, neighbours=20)
 FULL = Effort(max_size=1600, features=6144, all_pairs_up_to=120, neighbours=30)

@@ -94,5 +94,13 @@ class Source(Protocol):
     def files(self) -> Sequence[Path]:
         """The files that the result depends on."""
 
+    @property
+    def count(self) -> int:
+        """How many photos there are to prepare; some of them may turn out to be unusable."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its first photo, pixels."""
+
     def load(self, workspace: Path) -> Capture:
         """Return the photos with their cameras; slow work leaves its steps in ``workspace`` and goes on from there."""

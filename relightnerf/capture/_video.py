@@ -39,6 +39,17 @@ class VideoSource:
         """The video."""
         return [self.path]
 
+    @property
+    def count(self) -> int:
+        """The number of frames to be taken."""
+        return self.wanted
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame, pixels."""
+        height, width = next(_decoded(self.path)).shape[:2]
+        return width, height
+
     def load(self, workspace: Path) -> Capture:
         """Pick sharp frames and find their cameras by structure from motion."""
         frames = pick_sharp_frames(self.path, workspace / "frames", self.wanted)

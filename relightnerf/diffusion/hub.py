@@ -8,15 +8,31 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from relightnerf.errors import InputError, first_line
+from relightnerf.files import list_files
+
+SETTINGS = "relighter.json"
+"""Name of the file that makes a folder a relighting model."""
+_MODEL_PATTERNS = (SETTINGS, "*.json", "*.safetensors", "*/*.json", "*/*.safetensors")
 
 
-def model_folder(name: str, patterns: Sequence[str], purpose: str) -> Path:
+def relighter_folder(name: str, download: bool = True) -> Path:
+    """Return the folder of a relighting model; see ``model_folder``."""
+    return model_folder(name, _MODEL_PATTERNS, "--relighter", download)
+
+
+def relighter_files(folder: Path) -> list[Path]:
+    """Return the files that a relighting model's own folder consists of, without those of its base."""
+    return [path for path in list_files([folder]) if path.suffix in (".json", ".safetensors")]
+
+
+def model_folder(name: str, patterns: Sequence[str], purpose: str, download: bool = True) -> Path:
     """Return the folder of a model: ``name`` itself, or the hub's copy, which is downloaded the first time.
 
     Args:
         name: a folder, or the id of a repository on the Hugging Face hub.
         patterns: what to download of it, as file names with ``*``.
         purpose: the flag or setting that names it, for messages.
+        download: whether it may be downloaded; else only what was downloaded before will do.
 
     Raises:
         InputError: there is no such folder, and the hub has no such repository or cannot be reached.
@@ -27,7 +43,9 @@ def model_folder(name: str, patterns: Sequence[str], purpose: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(patterns), ignore_patterns=["*fp16*", "*non_ema*"]))
+        unwanted, local = ["*fp16*", "*non_ema*"], not download
+        wanted = list(patterns)
+        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=unwanted, local_files_only=local))
     except HFValidationError:
         raise InputError(f"{purpose} {name}: no such folder", "check the path, or give an id of the hub") from None
     except (OSError, HfHubHTTPError) as error:

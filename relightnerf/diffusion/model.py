@@ -14,19 +14,16 @@ from relightnerf.diffusion.base import PROMPT_FILE, Base, load_base, load_prompt
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT, LightUNet
-from relightnerf.diffusion.hub import model_folder, named_model_errors, require_peft
+from relightnerf.diffusion.hub import SETTINGS, named_model_errors, relighter_files, relighter_folder, require_peft
 from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.diffusion.sampling import sample
 from relightnerf.diffusion.schedules import NoiseSchedule, SamplerName
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_folder, list_files, read_json, write_json
+from relightnerf.files import atomic_folder, read_json, write_json
 from relightnerf.lights import spherical_harmonics
 
-SETTINGS = "relighter.json"
-"""Name of the file that makes a folder a relighting model."""
 _LORA_FILE = "lora.safetensors"
 _SELF_CONTAINED = {"dit": LightDiT, "light_unet": LightUNet}
-_PATTERNS = (SETTINGS, "*.json", "*.safetensors", "*/*.json", "*/*.safetensors")
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class RelightingModel:
         Raises:
             InputError: something is absent or broken.
         """
-        folder = model_folder(name, _PATTERNS, "--relighter")
+        folder = relighter_folder(name)
         settings = _read_settings(folder)
         for name_of_kind, kind in _SELF_CONTAINED.items():
             if (part := folder / name_of_kind).is_dir():
@@ -193,9 +190,9 @@ def model_files(name: str) -> list[Path]:
     Raises:
         InputError: there is no such model, or the folder holds something else.
     """
-    folder = model_folder(name, _PATTERNS, "--relighter")
+    folder = relighter_folder(name)
     _read_settings(folder)
-    return [path for path in list_files([folder]) if path.suffix in (".json", ".safetensors")]
+    return relighter_files(folder)
 
 
 def resized(

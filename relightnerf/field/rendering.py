@@ -14,10 +14,10 @@ from relightnerf.devices import resolve_device
 from relightnerf.errors import InputError
 from relightnerf.field.cpu import tune_cpu
 from relightnerf.field.dataparser import scene_frame
+from relightnerf.field.folders import newest_checkpoint, run_folder
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.model import RaySurface, RelightModel, RelightModelConfig
-from relightnerf.field.runs import run_folder
-from relightnerf.field.training import model_state, newest_checkpoint
+from relightnerf.field.training import model_state
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, Lighting, spread_directions
 from relightnerf.scene import Scene
 from relightnerf.srgb import linear_from_srgb, srgb_from_linear

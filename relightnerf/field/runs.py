@@ -6,12 +6,11 @@ import yaml
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 
 from relightnerf.errors import InputError
+from relightnerf.field.folders import newest_checkpoint, run_folder
 from relightnerf.field.method import field_config
 from relightnerf.field.trainer import RelightTrainerConfig
-from relightnerf.field.training import newest_checkpoint, read_checkpoint
+from relightnerf.field.training import read_checkpoint
 from relightnerf.scene import Scene
-
-_METHOD = "relightnerf"
 
 
 def run_config(
@@ -40,11 +39,6 @@ def at_scene(config: RelightTrainerConfig, scene: Scene) -> RelightTrainerConfig
     root = scene.root.absolute()
     config.data = config.pipeline.datamanager.data = config.pipeline.datamanager.dataparser.data = root
     return config
-
-
-def run_folder(output: Path) -> Path:
-    """Return the nerfstudio run in a stage's folder: the one with ``config.yml``."""
-    return output / _METHOD / "run"
 
 
 def load_pipeline(scene: Scene, device: str = "cpu") -> tuple[RelightTrainerConfig, VanillaPipeline, int]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from relightnerf.errors import InputError
 from relightnerf.field.cpu import tune_cpu
+from relightnerf.field.folders import newest_checkpoint
 from relightnerf.field.model import FORMAT
 from relightnerf.field.trainer import RelightTrainer, RelightTrainerConfig
 from relightnerf.files import atomic_path
@@ -44,11 +45,6 @@ def train(config: RelightTrainerConfig, description: str, warmup: Path | None = 
             saved = time.monotonic()
     if steps:
         trainer.save_checkpoint(config.max_num_iterations - 1, with_optimizers=False)
-
-
-def newest_checkpoint(run: Path) -> Path | None:
-    """Return a run's checkpoint with the highest step."""
-    return max((run / "nerfstudio_models").glob("step-*.ckpt"), default=None)
 
 
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:

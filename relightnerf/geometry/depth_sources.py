@@ -11,6 +11,8 @@ from relightnerf.cameras import Camera, Cameras
 from relightnerf.errors import InputError, first_line
 from relightnerf.images import read_array
 
+_FOLDER = "folder:"
+
 
 class DepthSource(Protocol):
     """Gives each view's depth."""
@@ -33,6 +35,11 @@ class DepthSource(Protocol):
         ...
 
 
+def depth_files(name: str, views: Sequence[str]) -> list[Path]:
+    """Return the files that a depth source of this name reads besides a model's own."""
+    return [Path(name.removeprefix(_FOLDER)) / f"{view}.npy" for view in views] if name.startswith(_FOLDER) else []
+
+
 def load_depth_source(name: str, cameras: Cameras, device: str) -> DepthSource:
     """Return the depth source of this name: ``field``, ``folder:PATH``, or a transformers model's id or folder.
 
@@ -41,8 +48,8 @@ def load_depth_source(name: str, cameras: Cameras, device: str) -> DepthSource:
     """
     if name == "field":
         return _FieldDepth()
-    if name.startswith("folder:"):
-        return _FolderDepth(Path(name.removeprefix("folder:")), cameras)
+    if name.startswith(_FOLDER):
+        return _FolderDepth(name, cameras)
     return _ModelDepth(name, device)
 
 
@@ -54,9 +61,9 @@ class _FieldDepth:
 
 
 class _FolderDepth:
-    def __init__(self, folder: Path, cameras: Cameras) -> None:
-        self._folder = folder
-        self.inputs = [folder / f"{name}.npy" for name in cameras.names]
+    def __init__(self, name: str, cameras: Cameras) -> None:
+        self.inputs = depth_files(name, cameras.names)
+        self._files = dict(zip(cameras.names, self.inputs, strict=True))
         for path in self.inputs:
             depth = read_array(path)
             if depth.shape != (cameras.height, cameras.width):
@@ -66,7 +73,7 @@ class _FolderDepth:
                 )
 
     def depth(self, image_path: Path, camera: Camera, field_depth: np.ndarray) -> np.ndarray:
-        depth = read_array(self._folder / f"{camera.name}.npy")
+        depth = read_array(self._files[camera.name])
         return np.where(np.isfinite(depth) & (depth > 0), depth, 0.0)
 
 

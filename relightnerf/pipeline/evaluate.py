@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from relightnerf.evaluation.report import Pair
     from relightnerf.lights import LightSet
     from relightnerf.scene import Scene
+    from relightnerf.stage import Stage
 
 _OURS = "this run"
 
@@ -50,16 +51,15 @@ class Evaluate:
 
         scene = Scene.load(self.scene)
         device = resolve_device(self.device)
-        cameras, lights, pairs = self._truth() if self.truth else self._held_out(scene)
+        cameras, lights, pairs = self._truth() if self.truth else _held_out(scene)
         rows = self._other_rows(pairs)
         check_rows(pairs, rows)
         if "identity" in rows and lights is not None:
             rows |= _relit_photos(scene, cameras, lights, rows["identity"], device, self.force)
         lpips_weights = self._lpips_weights()
-        folder = scene.report / "pictures"
+        folder = pictures_folder(scene)
         SceneRenderer(scene, device, self.force).pictures(cameras, lights, folder)
-        ours = {pair.name: folder / f"{pair.name}.png" for pair in pairs}
-        self._compare(scene, pairs, {_OURS: ours, **rows}, lpips_weights)
+        self._compare(scene, pairs, {**_our_row(scene, pairs), **rows}, lpips_weights)
         show(score_table(read_json(scene.report / "metrics.json")))
 
     def _compare(
@@ -68,18 +68,13 @@ class Evaluate:
         from relightnerf.evaluation.report import check_rows, comparison_picture, score_rows
         from relightnerf.files import write_json
         from relightnerf.images import write_image
-        from relightnerf.stage import Stage
 
         def work() -> None:
             write_image(scene.report / "comparison.png", comparison_picture(pairs, rows))
             write_json(scene.report / "metrics.json", score_rows(pairs, rows, _lpips(weights)))
 
         check_rows(pairs, rows)
-        inputs = [path for pair in pairs for path in (pair.truth, pair.mask) if path is not None]
-        inputs += [row[pair.name] for row in rows.values() for pair in pairs]
-        parameters = {"rows": list(rows), "pairs": [pair.name for pair in pairs], "lpips": weights is not None}
-        stage = Stage("evaluate", scene.report, parameters, inputs, ["metrics.json", "comparison.png"])
-        stage.run(work, self.force)
+        comparison_stage(scene, pairs, rows, weights is not None).run(work, self.force)
 
     def _truth(self) -> "tuple[Cameras, LightSet, list[Pair]]":
         from relightnerf.cameras import load_cameras
@@ -91,23 +86,6 @@ class Evaluate:
         names = [(camera, light) for camera in cameras.names for light in lights.names]
         pairs = [Pair(camera, light, folder / f"{camera}__{light}.png") for camera, light in names]
         return cameras, lights, pairs
-
-    def _held_out(self, scene: "Scene") -> "tuple[Cameras, None, list[Pair]]":
-        from relightnerf.evaluation.report import Pair
-        from relightnerf.rendering import CAPTURE_LIGHT, field_files
-
-        field_files(scene)
-        chosen = scene.cameras().chosen(held_out_views(scene))
-        if not chosen.names:
-            raise InputError(
-                f"{scene.field}: the fit held out no views, so there is nothing to compare with",
-                "fit with --eval-every 8, or give --truth",
-            )
-        masks = {name: scene.capture / "masks" / f"{name}.png" for name in chosen.names}
-        pairs = [
-            Pair(n, CAPTURE_LIGHT, scene.image_path(n), masks[n] if masks[n].is_file() else None) for n in chosen.names
-        ]
-        return chosen, None, pairs
 
     def _other_rows(self, pairs: "list[Pair]") -> dict[str, dict[str, Path]]:
         rows = {}
@@ -134,6 +112,55 @@ class Evaluate:
         else:
             Lpips(path)
         return path
+
+
+def pictures_folder(scene: "Scene") -> Path:
+    """Return the folder of the field's pictures that are compared."""
+    return scene.report / "pictures"
+
+
+def held_out_stage(scene: "Scene", with_lpips: bool) -> "Stage":
+    """Return the recipe of the comparison with the held-out photos, without doing anything.
+
+    Raises:
+        InputError: the scene has no fitted field, or no held-out views.
+    """
+    pairs = _held_out(scene)[2]
+    return comparison_stage(scene, pairs, _our_row(scene, pairs), with_lpips)
+
+
+def comparison_stage(
+    scene: "Scene", pairs: "list[Pair]", rows: dict[str, dict[str, Path]], with_lpips: bool
+) -> "Stage":
+    """Return the recipe of a comparison: of which rows of pictures with which true ones."""
+    from relightnerf.stage import Stage
+
+    inputs = [path for pair in pairs for path in (pair.truth, pair.mask) if path is not None]
+    inputs += [row[pair.name] for row in rows.values() for pair in pairs]
+    parameters = {"rows": list(rows), "pairs": [pair.name for pair in pairs], "lpips": with_lpips}
+    return Stage("evaluate", scene.report, parameters, inputs, ["metrics.json", "comparison.png"])
+
+
+def _our_row(scene: "Scene", pairs: "list[Pair]") -> dict[str, dict[str, Path]]:
+    return {_OURS: {pair.name: pictures_folder(scene) / f"{pair.name}.png" for pair in pairs}}
+
+
+def _held_out(scene: "Scene") -> "tuple[Cameras, None, list[Pair]]":
+    from relightnerf.evaluation.report import Pair
+    from relightnerf.rendering import CAPTURE_LIGHT, field_files
+
+    field_files(scene)
+    chosen = scene.cameras().chosen(held_out_views(scene))
+    if not chosen.names:
+        raise InputError(
+            f"{scene.field}: the fit held out no views, so there is nothing to compare with",
+            "fit with --eval-every 8, or give --truth",
+        )
+    masks = {name: scene.capture / "masks" / f"{name}.png" for name in chosen.names}
+    pairs = [
+        Pair(n, CAPTURE_LIGHT, scene.image_path(n), masks[n] if masks[n].is_file() else None) for n in chosen.names
+    ]
+    return chosen, None, pairs
 
 
 def _relit_photos(

@@ -1,11 +1,13 @@
 """Fifth stage: the relightable field, from the base field and the matched images."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from relightnerf.scene import Scene
+    from relightnerf.stage import Stage
 
 STEPS = {"quick": 800, "full": 5000}
 """Training steps on relit images by preset."""
@@ -35,21 +37,48 @@ class Fit:
             InputError: a flag cannot be used, or an earlier stage has not been run.
         """
         from relightnerf.devices import resolve_device
-        from relightnerf.errors import InputError
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
 
         device = resolve_device(self.device)
+        scene, stage = Scene.load(self.scene), self.stage()
+        _check_images(scene)
+        (checkpoint, _), eval_every = _base(scene), stage.parameters["eval_every"]
+        stage.run(lambda: _work(scene, checkpoint, self.training_steps(), eval_every, device), self.force)
+
+    def training_steps(self) -> int:
+        """Return the steps on relit images.
+
+        Raises:
+            InputError: they, or --eval-every, are too few.
+        """
+        from relightnerf.errors import InputError
+
         steps = STEPS[self.preset] if self.steps is None else self.steps
         if steps < 1 or (self.eval_every or 0) < 0:
             raise InputError(f"--steps {steps}, --eval-every {self.eval_every}: too small", "give at least 1 and 0")
-        scene = Scene.load(self.scene)
+        return steps
+
+    def stage(self) -> "Stage":
+        """Return the recipe, without doing anything.
+
+        Raises:
+            InputError: a flag cannot be used, or the scene has no complete base field.
+        """
+        from relightnerf.scene import Scene
+        from relightnerf.stage import Stage
+
+        steps, scene = self.training_steps(), Scene.load(self.scene)
         checkpoint, base_eval_every = _base(scene)
         eval_every = base_eval_every if self.eval_every is None else self.eval_every
-        _check_images(scene)
-        parameters = {"steps": steps, "eval_every": eval_every}
-        stage = Stage("fit", scene.field, parameters, [scene.capture / "transforms.json", checkpoint, scene.matched])
-        stage.run(lambda: _work(scene, checkpoint, steps, eval_every, device), self.force)
+        inputs = [scene.capture / "transforms.json", checkpoint, scene.matched]
+        return Stage("fit", scene.field, {"steps": steps, "eval_every": eval_every}, inputs)
+
+    @classmethod
+    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Fit":
+        """Return the flags that a manifest's parameters came from."""
+        from relightnerf.pipeline.geometry import preset_flags
+
+        return cls(scene, **preset_flags(STEPS, parameters))
 
 
 def _work(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
@@ -65,8 +94,7 @@ def _work(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device:
 
 def _base(scene: "Scene") -> tuple[Path, int]:
     from relightnerf.errors import InputError
-    from relightnerf.field.runs import run_folder
-    from relightnerf.field.training import newest_checkpoint
+    from relightnerf.field.folders import newest_checkpoint, run_folder
     from relightnerf.files import read_json
     from relightnerf.pipeline.geometry import base_field
     from relightnerf.stage import MANIFEST

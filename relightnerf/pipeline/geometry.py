@@ -1,13 +1,15 @@
 """Second stage: a radiance field of the photos as they are, and from it depth, normals and a mesh."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from relightnerf.cameras import Cameras
     from relightnerf.geometry.depth_sources import DepthSource
     from relightnerf.scene import Scene
+    from relightnerf.stage import Stage
 
 STEPS = {"quick": 1000, "full": 5000}
 """Training steps of the base field by preset."""
@@ -39,24 +41,56 @@ class Geometry:
             InputError: a flag cannot be used, or the scene is not prepared.
         """
         from relightnerf.devices import resolve_device
-        from relightnerf.errors import InputError
         from relightnerf.geometry.depth_sources import load_depth_source
         from relightnerf.images import check_pictures
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
 
-        device = resolve_device(self.device)
-        steps = STEPS[self.preset] if self.steps is None else self.steps
-        if steps < 1 or self.eval_every < 0:
-            raise InputError(f"--steps {steps}, --eval-every {self.eval_every}: too small", "give at least 1 and 0")
-        scene = Scene.load(self.scene)
+        device, steps = resolve_device(self.device), self.training_steps()
+        scene, stage = Scene.load(self.scene), self.stage()
         cameras = scene.cameras()
         photos = [scene.image_path(name) for name in cameras.names]
         check_pictures(photos, (scene.width, scene.height), "run `relightnerf prepare --force`")
         source = load_depth_source(self.depth_source, cameras, device)
-        parameters = {"steps": steps, "eval_every": self.eval_every, "depth_source": self.depth_source}
-        stage = Stage("geometry", scene.geometry, parameters, [scene.capture, *source.inputs])
         stage.run(lambda: _work(scene, cameras, source, steps, self.eval_every, device), self.force)
+
+    def training_steps(self) -> int:
+        """Return the steps of the base field.
+
+        Raises:
+            InputError: they, or --eval-every, are too few.
+        """
+        from relightnerf.errors import InputError
+
+        steps = STEPS[self.preset] if self.steps is None else self.steps
+        if steps < 1 or self.eval_every < 0:
+            raise InputError(f"--steps {steps}, --eval-every {self.eval_every}: too small", "give at least 1 and 0")
+        return steps
+
+    def stage(self) -> "Stage":
+        """Return the recipe, without doing anything.
+
+        Raises:
+            InputError: a flag cannot be used, or the scene is not prepared.
+        """
+        from relightnerf.geometry.depth_sources import depth_files
+        from relightnerf.scene import Scene
+        from relightnerf.stage import Stage
+
+        steps, scene = self.training_steps(), Scene.load(self.scene)
+        parameters = {"steps": steps, "eval_every": self.eval_every, "depth_source": self.depth_source}
+        files = depth_files(self.depth_source, scene.cameras().names)
+        return Stage("geometry", scene.geometry, parameters, [scene.capture, *files])
+
+    @classmethod
+    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Geometry":
+        """Return the flags that a manifest's parameters came from."""
+        return cls(scene, **preset_flags(STEPS, parameters))
+
+
+def preset_flags(presets: Mapping[str, int], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a training stage's parameters as its flags: a preset where the steps are a preset's."""
+    preset = next((name for name, steps in presets.items() if steps == parameters["steps"]), None)
+    return {**parameters, "steps": None, "preset": preset} if preset else dict(parameters)
 
 
 def base_field(scene: "Scene") -> Path:

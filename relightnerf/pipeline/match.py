@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from relightnerf.errors import InputError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from relightnerf.geometry.views import SceneViews
     from relightnerf.lights import LightSet
     from relightnerf.scene import Scene
+    from relightnerf.stage import Stage
 
 _REPORT, _MAPS = "consistency.json", "maps"
 
@@ -43,20 +44,38 @@ class Match:
         """
         from relightnerf.relighters import relighter_name
         from relightnerf.scene import Scene
+
+        scene, stage = Scene.load(self.scene), self.stage()
+        relit = scene.relit(relighter_name(self.relighter))
+        lights, names = _lights(relit, self.relighter), scene.cameras().names
+        _check_complete(scene, _pictures(relit, names, lights), self.relighter)
+        views = _checked_views(scene) if self.consistency else None
+        stage.run(lambda: self._work(scene, relit, names, lights, views), self.force)
+
+    def stage(self) -> "Stage":
+        """Return the recipe, without doing anything.
+
+        Raises:
+            InputError: the scene is not prepared, or has no relit pictures.
+        """
+        from relightnerf.relighters import relighter_name
+        from relightnerf.scene import Scene
         from relightnerf.stage import Stage
 
         scene = Scene.load(self.scene)
         relit = scene.relit(relighter_name(self.relighter))
-        lights = _lights(relit, self.relighter)
-        names = scene.cameras().names
-        pictures = _complete_set(scene, relit, lights, self.relighter)
-        inputs = [relit / "lights.json", *pictures, *(scene.image_path(n) for n in names), *_masks(scene, names)]
-        views = _checked_views(scene) if self.consistency else None
-        if views is not None:
+        lights, names = _lights(relit, self.relighter), scene.cameras().names
+        inputs = [relit / "lights.json", *_pictures(relit, names, lights)]
+        inputs += [*(scene.image_path(n) for n in names), *_masks(scene, names)]
+        if self.consistency:
             inputs += [scene.capture / "transforms.json", *_geometry(scene, names)]
         parameters = {"mode": self.mode, "relighter": self.relighter, "consistency": self.consistency}
-        stage = Stage("match", scene.matched, parameters, inputs)
-        stage.run(lambda: self._work(scene, relit, names, lights, views), self.force)
+        return Stage("match", scene.matched, parameters, inputs)
+
+    @classmethod
+    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Match":
+        """Return the flags that a manifest's parameters came from."""
+        return cls(scene, **parameters)
 
     def _work(
         self,
@@ -155,15 +174,17 @@ def _lights(relit: Path, relighter: str) -> "LightSet":
     return load_lights(path)
 
 
-def _complete_set(scene: "Scene", relit: Path, lights: "LightSet", relighter: str) -> list[Path]:
-    """Return the relit pictures, after a check that they and the photos are whole and of one size."""
+def _pictures(relit: Path, names: tuple[str, ...], lights: "LightSet") -> list[Path]:
+    return [relit / f"{name}__{light}.png" for name in names for light in lights.names]
+
+
+def _check_complete(scene: "Scene", pictures: Sequence[Path], relighter: str) -> None:
+    """Check that the relit pictures and the photos are whole and of one size."""
     from relightnerf.images import check_pictures
 
     names, size = scene.cameras().names, (scene.width, scene.height)
-    paths = [relit / f"{name}__{light}.png" for name in names for light in lights.names]
     check_pictures([scene.image_path(name) for name in names], size, "run `relightnerf prepare --force`")
-    check_pictures(paths, size, f"run `relightnerf synthesize --relighter {relighter} --force`")
-    return paths
+    check_pictures(pictures, size, f"run `relightnerf synthesize --relighter {relighter} --force`")
 
 
 def _masks(scene: "Scene", names: tuple[str, ...]) -> list[Path]:

@@ -1,14 +1,16 @@
 """First stage: a capture becomes posed, undistorted photos of one size."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from relightnerf.errors import InputError
 
 if TYPE_CHECKING:
     from relightnerf.capture import Source
+    from relightnerf.stage import Stage
 
 _MAX_SIZE = {"quick": 256, "full": 768}
 _SMALLEST = 32
@@ -39,23 +41,58 @@ class Prepare:
         Raises:
             InputError: the capture cannot be used, or the scene folder not be written.
         """
+        self.check()
+        source = self.source()
+        self._stage(source).run(lambda: self._work(source), self.force)
+        if not (self.scene / "scene.json").is_file():
+            self._write_scene()
+
+    def stage(self) -> "Stage":
+        """Return the recipe, without doing anything.
+
+        Raises:
+            InputError: the capture cannot be used.
+        """
+        return self._stage(self.source())
+
+    def source(self) -> "Source":
+        """Recognise and check the capture.
+
+        Raises:
+            InputError: it is none.
+        """
         from relightnerf.capture import SourceOptions, open_capture
+
+        return open_capture(self.capture, SourceOptions(self.max_views, quick=self.preset == "quick"))
+
+    def prepared_size(self, source: "Source") -> tuple[int, int]:
+        """Return width and height of the photos that would be written, pixels."""
+        scale = min(1.0, self._size() / max(source.size))
+        width, height = (max(1, round(side * scale)) for side in source.size)
+        return width, height
+
+    @classmethod
+    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any], capture: Path) -> "Prepare":
+        """Return the flags that a manifest's parameters came from."""
+        effort, max_size = parameters["effort"], parameters["max_size"]
+        is_quick = effort == "quick" or (effort is None and max_size == _MAX_SIZE["quick"])
+        preset: Literal["quick", "full"] = "quick" if is_quick else "full"
+        chosen = None if max_size == _MAX_SIZE[preset] else max_size
+        return cls(capture, scene, preset, chosen, parameters["max_views"])
+
+    def _stage(self, source: "Source") -> "Stage":
         from relightnerf.stage import Stage
 
-        self._check()
-        source = open_capture(self.capture, SourceOptions(self.max_views, quick=self.preset == "quick"))
         parameters = {
             "kind": source.kind,
             "max_size": self._size(),
             "max_views": self.max_views,
             "effort": self.preset if source.finds_poses else None,
         }
-        stage = Stage("prepare", self.scene / "capture", parameters, source.files)
-        stage.run(lambda: self._work(source), self.force)
-        if not (self.scene / "scene.json").is_file():
-            self._write_scene()
+        return Stage("prepare", self.scene / "capture", parameters, source.files)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise ``InputError`` for flags that cannot be used, or a scene folder of another version."""
         if self.max_size is not None and self.max_size < _SMALLEST:
             raise InputError(f"--max-size {self.max_size}: too small", f"give at least {_SMALLEST} pixels")
         if self.max_views is not None and self.max_views < _FEWEST_VIEWS:

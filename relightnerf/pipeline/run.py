@@ -4,13 +4,34 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.errors import InputError
 
-_SHEET_LIGHTS = {"left": "dir_23", "right": "dir_18", "above": "dir_14", "front": "dir_10"}
-_SHEET_VIEWS = 3
+if TYPE_CHECKING:
+    from relightnerf.pipeline.fit import Fit
+    from relightnerf.pipeline.geometry import Geometry
+    from relightnerf.pipeline.match import Match
+    from relightnerf.pipeline.prepare import Prepare
+    from relightnerf.pipeline.render import Render
+    from relightnerf.pipeline.synthesize import Synthesize
+    from relightnerf.scene import Scene
+
+SHEET_LIGHTS = {"left": "dir_23", "right": "dir_18", "above": "dir_14", "front": "dir_10"}
+"""Lights of the contact sheet, and their names in the reference set."""
+SHEET_VIEWS = 3
+"""Views of the contact sheet."""
+
+
+class StageCommands(NamedTuple):
+    """The stages from the capture to the field, in order."""
+
+    prepare: "Prepare"
+    geometry: "Geometry"
+    synthesize: "Synthesize"
+    match: "Match"
+    fit: "Fit"
 
 
 @dataclass
@@ -34,25 +55,27 @@ class Run:
     """Give every surface point the mean relighting of the views that see it (match)."""
     force: bool = False
     """Do every stage again even if it is done."""
+    dry_run: bool = False
+    """Only say what would be done and about how many minutes it would take; nothing is written."""
 
     def run(self) -> None:
-        """Run every stage that is not done yet, and say how long each took.
+        """Run every stage that is not done yet, and say how long each took; or only show the plan.
 
         Raises:
             InputError: an argument or the capture cannot be used.
         """
         from relightnerf.progress import say
 
-        self._check()
+        self._check_places()
+        if self.dry_run:
+            self._show_plan()
+            return
+        self._load_relighter()
         times = {name: _seconds(work) for name, work in self._stages().items()}
         say("seconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in times.items()))
-        for what, path in (("video", self._video), ("contact sheet", self._sheet), ("report", self._report)):
+        for what, path in (("video", video_path(self.scene)), ("contact sheet", self._sheet), ("report", self._report)):
             say(f"{what}: {path}")
         say(f"to look around: relightnerf view --scene {self.scene}")
-
-    @property
-    def _video(self) -> Path:
-        return self.scene / "renders" / "light_sweep.mp4"
 
     @property
     def _sheet(self) -> Path:
@@ -62,8 +85,18 @@ class Run:
     def _report(self) -> Path:
         return self.scene / "report" / "metrics.json"
 
-    def _check(self) -> None:
-        from relightnerf.relighters import load_relighter
+    def _show_plan(self) -> None:
+        from relightnerf.plan import plan_table, run_plan
+        from relightnerf.progress import say, show
+
+        plan = run_plan(self)
+        show(plan_table(plan))
+        for step in plan.steps:
+            if step.reason:
+                say(f"{step.name}: {step.reason}")
+        say(plan.summary)
+
+    def _check_places(self) -> None:
         from relightnerf.scene import Scene
 
         if not self.capture.exists():
@@ -72,9 +105,14 @@ class Run:
             raise InputError(f"{self.scene}: not a folder", "give another --scene folder")
         if (self.scene / "scene.json").exists():
             Scene.load(self.scene)
+
+    def _load_relighter(self) -> None:
+        from relightnerf.relighters import load_relighter
+
         load_relighter(self.relighter, self.device, self.diffusion)
 
-    def _stages(self) -> dict[str, Callable[[], None]]:
+    def commands(self) -> "StageCommands":
+        """Return the stages up to the field, with their flags, in order."""
         from relightnerf.pipeline.fit import Fit
         from relightnerf.pipeline.geometry import Geometry
         from relightnerf.pipeline.match import Match
@@ -83,23 +121,29 @@ class Run:
 
         scene, preset, device, force = self.scene, self.preset, self.device, self.force
         relighter, diffusion = self.relighter, self.diffusion
+        return StageCommands(
+            Prepare(self.capture, scene, preset=preset, force=force),
+            Geometry(scene, preset=preset, device=device, force=force),
+            Synthesize(scene, relighter=relighter, device=device, diffusion=diffusion, force=force),
+            Match(scene, relighter=relighter, consistency=self.consistency, force=force),
+            Fit(scene, preset=preset, device=device, force=force),
+        )
+
+    def _stages(self) -> dict[str, Callable[[], None]]:
         return {
-            "prepare": Prepare(self.capture, scene, preset=preset, force=force).run,
-            "geometry": Geometry(scene, preset=preset, device=device, force=force).run,
-            "synthesize": Synthesize(scene, relighter=relighter, device=device, diffusion=diffusion, force=force).run,
-            "match": Match(scene, relighter=relighter, consistency=self.consistency, force=force).run,
-            "fit": Fit(scene, preset=preset, device=device, force=force).run,
-            "video": self._make_video,
+            **{name: command.run for name, command in self.commands()._asdict().items()},
+            "video": self.video().run,
             "contact sheet": self._make_sheet,
             "evaluate": self._evaluate,
         }
 
-    def _make_video(self) -> None:
+    def video(self) -> "Render":
+        """Return the video of a moving light, with its flags."""
         from relightnerf.pipeline.render import Render
 
-        Render(
+        return Render(
             self.scene,
-            self._video,
+            video_path(self.scene),
             path="stand" if self.preset == "quick" else "spiral",
             light=("0,35",),
             light_frame="camera",
@@ -107,7 +151,7 @@ class Run:
             seconds=4.0,
             device=self.device,
             force=self.force,
-        ).run()
+        )
 
     def _make_sheet(self) -> None:
         from relightnerf.images import read_image, write_image
@@ -119,10 +163,10 @@ class Run:
 
         scene = Scene.load(self.scene)
         reference = reference_lights()
-        chosen = [reference.names.index(name) for name in _SHEET_LIGHTS.values()]
-        lights = LightSet("camera", tuple(_SHEET_LIGHTS), reference.directions[chosen])
-        cameras = scene.cameras().chosen((held_out_views(scene) or scene.cameras().names)[:_SHEET_VIEWS])
-        files = SceneRenderer(scene, self.device, self.force).pictures(cameras, lights, scene.renders / "sheet", True)
+        chosen = [reference.names.index(name) for name in SHEET_LIGHTS.values()]
+        lights = LightSet("camera", tuple(SHEET_LIGHTS), reference.directions[chosen])
+        cameras = scene.cameras().chosen((held_out_views(scene) or scene.cameras().names)[:SHEET_VIEWS])
+        files = SceneRenderer(scene, self.device, self.force).pictures(cameras, lights, sheet_folder(scene), True)
         images, labels, columns = [], [], len(lights.names) + 1
         for i, view in enumerate(cameras.names):
             images += [read_image(path) for path in (scene.image_path(view), *files[columns * i : columns * (i + 1)])]
@@ -138,6 +182,16 @@ class Run:
             Evaluate(self.scene, device=self.device, force=self.force).run()
         else:
             say("evaluate: no view was held out, nothing to compare with")
+
+
+def video_path(scene: Path) -> Path:
+    """Return the video in a scene's folder."""
+    return scene / "renders" / "light_sweep.mp4"
+
+
+def sheet_folder(scene: "Scene") -> Path:
+    """Return the folder of the contact sheet's pictures."""
+    return scene.renders / "sheet"
 
 
 def _seconds(work: Callable[[], None]) -> float:

@@ -1,8 +1,9 @@
 """Third stage: every photo, relit by a 2D relighter from every direction of a set of lights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from relightnerf.diffusion.options import DiffusionOptions
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from relightnerf.lights import LightSet
     from relightnerf.relighters import Relighter
     from relightnerf.scene import Scene
+    from relightnerf.stage import Stage
 
 _PREVIEW_WIDTH = 128
 _PREVIEW_COLUMNS = 5
@@ -43,29 +45,77 @@ class Synthesize:
         """
         from relightnerf.geometry.raycast import RayScene
         from relightnerf.geometry.views import SceneViews
-        from relightnerf.lights import load_lights, reference_lights
         from relightnerf.relighters import load_relighter
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
 
         relighter = load_relighter(self.relighter, self.device, self.diffusion)
-        lights = load_lights(self.lights) if self.lights else reference_lights()
+        lights = self.light_set()
         scene = Scene.load(self.scene)
         views, rays = SceneViews(scene), RayScene.load(scene.mesh_path)
         views.check()  # before anything is cleared
+        stage = self.stage()
+        stage.run(lambda: _work(stage.folder, relighter, views, rays, lights), self.force)
+
+    def light_set(self) -> "LightSet":
+        """Return the lights to relight from.
+
+        Raises:
+            InputError: the file cannot be used.
+        """
+        from relightnerf.lights import load_lights, reference_lights
+
+        return load_lights(self.lights) if self.lights else reference_lights()
+
+    def stage(self) -> "Stage":
+        """Return the recipe, without doing anything.
+
+        Raises:
+            InputError: a flag or file cannot be used, or the scene is not prepared.
+        """
+        return self._stage(self.light_set())
+
+    def recorded_stage(self, parameters: Mapping[str, Any]) -> "Stage":
+        """Return the recipe with the lights of a manifest's parameters, whose file may be gone by now."""
+        import numpy as np
+
+        from relightnerf.lights import LightSet
+
+        named = parameters["lights"]
+        return self._stage(LightSet(parameters["frame"], tuple(named), np.array(list(named.values()))))
+
+    @classmethod
+    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any], relighter: str | None = None) -> "Synthesize":
+        """Return the flags that a manifest's parameters came from, but for the file of lights.
+
+        Args:
+            scene: the scene's folder.
+            parameters: of the manifest.
+            relighter: the model's folder or hub id, of which manifests hold only the last part.
+        """
+        options = {key: _tuples(value) for key, value in parameters.get("diffusion", {}).items()}
+        return cls(scene, relighter or parameters["relighter"], diffusion=DiffusionOptions(**options))
+
+    def _stage(self, lights: "LightSet") -> "Stage":
+        from relightnerf.relighters import relighter_recipe
+        from relightnerf.scene import Scene
+        from relightnerf.stage import Stage
+
+        scene, relighter = Scene.load(self.scene), relighter_recipe(self.relighter, self.diffusion)
         parameters = {
             "relighter": relighter.name,
             **relighter.parameters,
             "frame": lights.frame,
             "lights": dict(zip(lights.names, lights.directions.tolist(), strict=True)),
         }
-        folder = scene.relit(relighter.name)
-        stage = Stage("synthesize", folder, parameters, [*_inputs(scene, views), *relighter.inputs])
-        stage.run(lambda: _work(folder, relighter, views, rays, lights), self.force)
+        return Stage("synthesize", scene.relit(relighter.name), parameters, [*_inputs(scene), *relighter.inputs])
 
 
-def _inputs(scene: "Scene", views: "SceneViews") -> list[Path]:
-    names = views.cameras.names
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _inputs(scene: "Scene") -> list[Path]:
+    names = scene.cameras().names
     masks = [path for n in names if (path := scene.capture / "masks" / f"{n}.png").is_file()]
     pictures = [path for n in names for path in (scene.image_path(n), scene.depth_path(n), scene.normal_path(n))]
     return [scene.capture / "transforms.json", scene.mesh_path, *pictures, *masks]

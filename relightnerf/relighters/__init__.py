@@ -1,5 +1,23 @@
 """2D relighters behind one interface."""
 
-from relightnerf.relighters._base import Relighter, load_relighter, relighter_name
+from relightnerf.relighters._base import (
+    COMPACT,
+    COMPACT_FOLDER,
+    SHADING,
+    Relighter,
+    RelighterRecipe,
+    load_relighter,
+    relighter_name,
+    relighter_recipe,
+)
 
-__all__ = ["Relighter", "load_relighter", "relighter_name"]
+__all__ = [
+    "COMPACT",
+    "COMPACT_FOLDER",
+    "SHADING",
+    "Relighter",
+    "RelighterRecipe",
+    "load_relighter",
+    "relighter_name",
+    "relighter_recipe",
+]

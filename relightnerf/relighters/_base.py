@@ -1,6 +1,7 @@
 """What a 2D relighter does: photos and geometry of a scene go in, the same photos under other lights come out."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +19,23 @@ COMPACT = "compact"
 """The relighter whose weights come with the package; the default everywhere."""
 SHADING = "shading"
 """The relighter that has learned nothing."""
-_COMPACT_FOLDER = Path(__file__).parents[1] / "weights" / COMPACT
+COMPACT_FOLDER = Path(__file__).parents[1] / "weights" / COMPACT
+"""Its weights."""
+
+
+@dataclass(frozen=True)
+class RelighterRecipe:
+    """What the results of a relighter depend on; known without loading it.
+
+    Attributes:
+        name: of the folder that the results go to.
+        parameters: what changes the results, for the manifest.
+        inputs: files that change the results.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    inputs: Sequence[Path]
 
 
 class Relighter(Protocol):
@@ -82,17 +99,44 @@ def load_relighter(name_or_path: str, device: str = "auto", diffusion: "Diffusio
         from relightnerf.relighters.shading import ShadingRelighter
 
         return ShadingRelighter()
+    model = _model_source(name_or_path)
+    from relightnerf.diffusion.options import DiffusionOptions
+    from relightnerf.relighters.diffusion import DiffusionRelighter
+
+    return DiffusionRelighter(model, device, diffusion or DiffusionOptions())
+
+
+def relighter_recipe(name_or_path: str, diffusion: "DiffusionOptions | None" = None) -> RelighterRecipe:
+    """Return what ``load_relighter`` would load with these arguments; imports nothing heavy and downloads nothing.
+
+    Raises:
+        InputError: there is none of that name here.
+    """
+    if name_or_path == SHADING:
+        return RelighterRecipe(SHADING, {}, ())
+    from relightnerf.diffusion.hub import relighter_files, relighter_folder
+    from relightnerf.diffusion.options import DiffusionOptions
+
+    model = _model_source(name_or_path)
+    files = relighter_files(relighter_folder(model, download=False))
+    return RelighterRecipe(relighter_name(model), diffusion_parameters(diffusion or DiffusionOptions()), files)
+
+
+def diffusion_parameters(options: "DiffusionOptions") -> dict[str, Any]:
+    """Return the options of a diffusion model that change its results: not how many lights it computes at once."""
+    unrelated = ("lights_per_batch", "compile")
+    return {"diffusion": {name: value for name, value in asdict(options).items() if name not in unrelated}}
+
+
+def _model_source(name_or_path: str) -> str:
     if name_or_path == COMPACT:
-        name_or_path = str(_COMPACT_FOLDER)
-    elif not Path(name_or_path).is_dir() and "/" not in name_or_path:
+        return str(COMPACT_FOLDER)
+    if not Path(name_or_path).is_dir() and "/" not in name_or_path:
         raise InputError(
             f"unknown relighter {name_or_path!r}",
             f"give {COMPACT}, {SHADING}, or a folder or hub id of a diffusion model",
         )
-    from relightnerf.diffusion.options import DiffusionOptions
-    from relightnerf.relighters.diffusion import DiffusionRelighter
-
-    return DiffusionRelighter(name_or_path, device, diffusion or DiffusionOptions())
+    return name_or_path
 
 
 def relighter_name(name_or_path: str) -> str:

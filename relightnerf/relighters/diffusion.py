@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
-from relightnerf.relighters._base import relighter_name
+from relightnerf.relighters._base import diffusion_parameters, relighter_name
 from relightnerf.relighters._capture_light import CaptureLight, capture_shading, estimate_capture_light
 
 _ESTIMATE_GAIN = 1.5
@@ -65,10 +64,7 @@ class DiffusionRelighter:
     @property
     def parameters(self) -> dict[str, Any]:
         """The options; where it computes is none of them, nor how many lights at once."""
-        options = asdict(self._options)
-        for unrelated in ("lights_per_batch", "compile"):
-            options.pop(unrelated)
-        return {"diffusion": options}
+        return diffusion_parameters(self._options)
 
     @property
     def report(self) -> str | None:

@@ -12,10 +12,10 @@ from relightnerf.color import srgb_to_linear
 from relightnerf.errors import InputError
 from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.decoders import zero_last
+from relightnerf.field.folders import newest_checkpoint, run_folder
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.rendering import FeatureBuffer, FieldRenderer
-from relightnerf.field.runs import load_pipeline, run_config, run_folder
-from relightnerf.field.training import newest_checkpoint
+from relightnerf.field.runs import load_pipeline, run_config
 from relightnerf.lights import Lighting, environment_lighting, rotation_between
 from relightnerf.pipeline.geometry import base_field
 from relightnerf.scene import Scene

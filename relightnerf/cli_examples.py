@@ -1,0 +1,78 @@
+"""Examples that end the help of each command; a test parses every one of them."""
+
+from collections.abc import Mapping
+
+EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "run": (
+        ("small pictures, minutes on a laptop", "--capture photos/ --scene scenes/desk --preset quick"),
+        ("a video as the capture; first see what it would take", "--capture desk.mp4 --scene scenes/desk --dry-run"),
+        (
+            "with a light-conditioned diffusion model",
+            "--capture photos/ --scene scenes/desk --relighter models/relight",
+        ),
+    ),
+    "prepare": (
+        ("photos of at most 512 pixels", "--capture photos/ --scene scenes/desk --max-size 512"),
+        ("every photo of a COLMAP model", "--capture colmap/ --scene scenes/desk"),
+    ),
+    "geometry": (
+        ("a short fit", "--scene scenes/desk --preset quick"),
+        ("depth that was measured, one npy a view", "--scene scenes/desk --depth-source folder:depth"),
+    ),
+    "synthesize": (
+        ("with the relighter that comes with relightnerf", "--scene scenes/desk"),
+        ("from directions of your own", "--scene scenes/desk --lights lights.json"),
+        ("by ray casting alone", "--scene scenes/desk --relighter shading"),
+    ),
+    "match": (
+        ("colours and agreement of views", "--scene scenes/desk"),
+        ("colours alone", "--scene scenes/desk --no-consistency"),
+    ),
+    "fit": (
+        ("a short fit", "--scene scenes/desk --preset quick"),
+        ("longer, with no view held out", "--scene scenes/desk --steps 10000 --eval-every 0"),
+    ),
+    "render": (
+        (
+            "a light that turns while the camera orbits",
+            "--scene scenes/desk --path orbit --light 0,40 --light-path sweep",
+        ),
+        (
+            "each photo's view under a warm light from the left",
+            "--scene scenes/desk --light 90,35,1,0.7,0.4 --output warm",
+        ),
+        ("under an environment map", "--scene scenes/desk --envmap sky.exr --rotation 90 --output sky"),
+    ),
+    "relight": (
+        ("one photo under 18 lights", "--image desk.jpg --depth desk.npy --fov 60 --output relit"),
+        (
+            "and a video of a turning light",
+            "--image desk.jpg --depth desk.npy --fov 60 --output relit --sweep desk.mp4",
+        ),
+    ),
+    "evaluate": (
+        ("against the photos that were held out", "--scene scenes/desk"),
+        ("against true pictures under known lights", "--scene scenes/desk --truth truth/"),
+    ),
+    "view": (
+        ("on this machine", "--scene scenes/desk"),
+        ("for others in the network, too", "--scene scenes/desk --host 0.0.0.0 --port 8080"),
+    ),
+    "status": (("what is done, and what to run next", "--scene scenes/desk"),),
+    "doctor": (
+        ("check everything", ""),
+        ("is there room for a scene on that disk?", "--scene /data/desk"),
+    ),
+    "completion": (
+        ("bash", "bash > ~/.local/share/bash-completion/completions/relightnerf"),
+        ("zsh", 'zsh > "${fpath[1]}/_relightnerf"'),
+        ("fish", "fish > ~/.config/fish/completions/relightnerf.fish"),
+    ),
+}
+"""By command: what an example does, and its flags."""
+
+
+def epilog(command: str) -> str:
+    """Return the end of a command's help: what each example does, and the line to type."""
+    lines = [f"  # {what}\n  relightnerf {command} {flags}".rstrip() for what, flags in EXAMPLES.get(command, ())]
+    return "\n".join(["Examples:", *lines]) if lines else ""
