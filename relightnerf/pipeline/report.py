@@ -38,7 +38,6 @@ class Report:
             InputError: a flag cannot be used, or the scene is not prepared.
         """
         from relightnerf.devices import resolve_device
-        from relightnerf.progress import say
         from relightnerf.report_page import page_files, page_inputs
         from relightnerf.scene import Scene
         from relightnerf.stage import Stage
@@ -52,7 +51,6 @@ class Report:
         parameters = {"views": self.views, "size": self.size, "steps": _steps(scene)}
         stage = Stage("report", scene.report, parameters, inputs, [PAGE], f".{PAGE}.json")
         stage.run(lambda: _write(scene, explorer), self.force)
-        say(f"report: {scene.report / PAGE}")
 
     def _explorer(self, scene: "Scene", device: str) -> "Explorer | None":
         from relightnerf.rendering import SceneRenderer

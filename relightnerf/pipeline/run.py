@@ -15,7 +15,7 @@ _SHEET_VIEWS = 3
 
 @dataclass
 class Run:
-    """Do everything: prepare, geometry, synthesize, match, fit, then a video, a contact sheet and an evaluation."""
+    """Do everything: prepare, geometry, synthesize, match, fit, then a video, a sheet, an evaluation and a page."""
 
     capture: Path
     """Folder of photos, video file, COLMAP model, or nerfstudio dataset."""
@@ -46,7 +46,7 @@ class Run:
         self._check()
         times = {name: _seconds(work) for name, work in self._stages().items()}
         say("seconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in times.items()))
-        for what, path in (("video", self._video), ("contact sheet", self._sheet), ("report", self._report)):
+        for what, path in (("video", self._video), ("contact sheet", self._sheet), ("report", self._page)):
             say(f"{what}: {path}")
         say(f"to look around: relightnerf view --scene {self.scene}")
 
@@ -59,8 +59,10 @@ class Run:
         return self.scene / "report" / "contact_sheet.png"
 
     @property
-    def _report(self) -> Path:
-        return self.scene / "report" / "metrics.json"
+    def _page(self) -> Path:
+        from relightnerf.pipeline.report import PAGE
+
+        return self.scene / "report" / PAGE
 
     def _check(self) -> None:
         from relightnerf.relighters import load_relighter
@@ -79,6 +81,7 @@ class Run:
         from relightnerf.pipeline.geometry import Geometry
         from relightnerf.pipeline.match import Match
         from relightnerf.pipeline.prepare import Prepare
+        from relightnerf.pipeline.report import Report
         from relightnerf.pipeline.synthesize import Synthesize
 
         scene, preset, device, force = self.scene, self.preset, self.device, self.force
@@ -92,6 +95,7 @@ class Run:
             "video": self._make_video,
             "contact sheet": self._make_sheet,
             "evaluate": self._evaluate,
+            "report": Report(scene, device=device, force=force).run,
         }
 
     def _make_video(self) -> None:

@@ -143,6 +143,8 @@ def _lead(scene: Scene, count: int) -> str:
 
 def _facts(scene: Scene, count: int, steps: Sequence[Step], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [("Photos", str(count)), ("Size", f"{scene.width}×{scene.height}")]
+    if (scene.matched / "lights.json").is_file():
+        facts.append(("Lights a photo", str(len(load_lights(scene.matched / "lights.json").names))))
     if steps:
         facts.append(("Time", duration(sum(step.seconds for step in steps))))
     if metrics:

@@ -41,8 +41,10 @@ class Dome {
   }
 
   // Weights w of at most three lights with sum(w l) = direction: the blend shades a matt surface that all of them
-  // reach just as a light in this direction would. Below the lowest ring, those of the nearest place on it.
-  weights(direction) {
+  // reach just as a light in this direction would. Below the lowest ring, those of the place on it above.
+  weights(asked) {
+    const [azimuth, elevation] = anglesFromDirection(asked);
+    const direction = directionFromAngles(azimuth, Math.max(LOWEST_DEG, elevation));
     let best = null, inside = -Infinity;
     for (const { corners, planes } of this.triangles) {
       const values = planes.map(plane => dot(plane, direction));

@@ -47,7 +47,7 @@ class Explorer extends EventTarget {
   update() {
     const shown = this.screen.show(this.pictures[this.view], this.parts());
     const [azimuth, elevation] = anglesFromDirection(this.direction).map(Math.round);
-    const where = this.asCaptured ? "as photographed" : `azimuth ${azimuth}°, elevation ${elevation}°`;
+    const where = this.asCaptured ? "as shot" : `azimuth ${azimuth}°, elevation ${elevation}°`;
     const [x, y] = discFromDirection(this.direction, this.right);
     document.getElementById("sun").setAttribute("transform", `translate(${x.toFixed(2)} ${y.toFixed(2)})`);
     this.svg.classList.toggle("resting", this.asCaptured);
