@@ -9,6 +9,7 @@ from relightnerf.errors import InputError
 if TYPE_CHECKING:
     from relightnerf.report_page import Explorer
     from relightnerf.scene import Scene
+    from relightnerf.stage import Stage
 
 PAGE = "index.html"
 """File name of the page in the scene's report folder."""
@@ -38,19 +39,22 @@ class Report:
             InputError: a flag cannot be used, or the scene is not prepared.
         """
         from relightnerf.devices import resolve_device
-        from relightnerf.report_page import page_files, page_inputs
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
 
         if self.views < 1 or self.size < _SMALLEST:
             what = f"--views {self.views}, --size {self.size}: too small"
             raise InputError(what, f"give at least 1 view and {_SMALLEST} pixels")
         scene, device = Scene.load(self.scene), resolve_device(self.device)
         explorer = self._explorer(scene, device)
+        self._stage(scene, explorer).run(lambda: _write(scene, explorer), self.force)
+
+    def _stage(self, scene: "Scene", explorer: "Explorer | None") -> "Stage":
+        from relightnerf.report_page import page_files, page_inputs
+        from relightnerf.stage import Stage
+
         inputs = [*page_files(), *page_inputs(scene), *(explorer.files if explorer else [])]
         parameters = {"views": self.views, "size": self.size, "steps": _steps(scene)}
-        stage = Stage("report", scene.report, parameters, inputs, [PAGE], f".{PAGE}.json")
-        stage.run(lambda: _write(scene, explorer), self.force)
+        return Stage("report", scene.report, parameters, inputs, [PAGE], f".{PAGE}.json")
 
     def _explorer(self, scene: "Scene", device: str) -> "Explorer | None":
         from relightnerf.rendering import SceneRenderer

@@ -99,7 +99,7 @@ def _agreement(consistency: Mapping[str, Any]) -> Check:
         return Check(title, "not measured: `match` ran without consistency, or not at all", limit, None, advice)
     before, now = (float(np.expm1(consistency["log_ratio"][when])) for when in ("before", "after"))
     found = f"neighbours differ by {now:.1%} in brightness on what both see ({before:.1%} before they were reconciled)"
-    return Check(title, found, limit, after <= np.log1p(MOST_DISAGREEMENT), advice)
+    return Check(title, found, limit, now <= MOST_DISAGREEMENT, advice)
 
 
 def _quality(rows: Mapping[str, Any]) -> list[Check]:

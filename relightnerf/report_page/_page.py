@@ -123,7 +123,10 @@ def explorer_of(scene: Scene, views: int, longest: int) -> Explorer:
     from relightnerf.camera_paths import resized
 
     cameras, held_out = scene.cameras(), held_out_names(scene)
-    chosen = cameras.chosen(spread_views(cameras, scene.world_up, views, held_out))
+    names = spread_views(cameras, scene.world_up, views, held_out)
+    indices = [cameras.names.index(name) for name in names]
+    poses, intrinsics = cameras.camera_to_world[indices], cameras.intrinsics[indices]
+    chosen = Cameras(tuple(names), poses, intrinsics, cameras.width, cameras.height)
     scale = min(1.0, longest / max(cameras.width, cameras.height))
     sized = resized(chosen, round(cameras.width * scale), round(cameras.height * scale))
     return Explorer(scene, sized, Dome.of(scene.world_up), held_out)

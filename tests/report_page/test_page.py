@@ -87,13 +87,15 @@ def test_checks_warn_beyond_their_limits_only(scene: Scene) -> None:
     assert good["Agreement of the relit views"] and good["Held-out pictures"] and good["Gain of relighting"]
     bad = states({"log_ratio": {"before": 0.2, "after": 0.09}}, _rows(18.0, 19.0))
     assert not any(bad[title] for title in ("Agreement of the relit views", "Held-out pictures", "Gain of relighting"))
+    assert all(passed in (True, False, None) and type(passed) is not np.bool_ for passed in bad.values())
     assert list(bad.values()) == sorted(bad.values(), key=lambda passed: {False: 0, None: 1, True: 2}[passed])
 
 
 def test_a_page_without_anything_says_what_to_run(scene: Scene) -> None:
     text = page(scene, None)
-    for command in ("fit", "geometry", "evaluate", "render --path stand"):
-        assert f"relightnerf {command}" in text
+    for command in ("fit", "geometry", "evaluate", "render"):
+        assert f"relightnerf {command} --scene scene" in text
+    assert "Photograph the scene from more sides" in text and "checks ask for attention: number of photos" in text
     assert "8 photos" in text and 'id="data"' not in text
 
 
