@@ -12,11 +12,17 @@ from relightnerf.report_page._views import shared_surface
 from relightnerf.scene import Scene
 
 FEWEST_PHOTOS = 20
+"""All around at two heights, 36 degrees apart; with fewer, surfaces are seen from too few sides."""
 LEAST_SHARED = 0.5
+"""Part of each view's surface that two others see; 0.6 and more in captures of 30 photos, a third of them has 0.25."""
 MOST_DISAGREEMENT = 0.08
+"""In brightness, after the views are reconciled: twice what the relighters that come with this package leave."""
 MOST_CLIPPED = 0.05
+"""Part of a photo that is white in all channels, whose colour is lost."""
 MOST_UNKNOWN = 0.25
+"""Part of all pixels without depth: neither shading nor shadow can be computed there."""
 LEAST_PSNR_DB = 20.0
+"""Of held-out pictures after the best brightness; below it, the demo's photo left as it is would do as well."""
 
 _CLIPPED = 254
 _NAMED = 4
@@ -59,7 +65,7 @@ def all_checks(
 
 def _photos(count: int) -> Check:
     limit = f"at least {FEWEST_PHOTOS}; 30 to 100 are best"
-    advice = "Photograph the scene from more sides and heights, each step no wider than 15 degrees."
+    advice = "Photograph the scene from more sides and heights, each step no wider than 25 degrees."
     return Check("Number of photos", f"{count} photos", limit, count >= FEWEST_PHOTOS, advice)
 
 

@@ -20,6 +20,7 @@ from relightnerf.report_page._pictures import data_uri, depth_picture, normal_pi
 from relightnerf.report_page._scores import psnr_chart, score_table
 from relightnerf.report_page._views import spread_views
 from relightnerf.scene import Scene
+from relightnerf.stage import MANIFEST
 
 MOST_BYTES = 25_000_000
 """Size that the page does not exceed: a video that does not fit any more stays outside."""
@@ -141,7 +142,8 @@ def _lead(scene: Scene, count: int) -> str:
     text = f"{count} photos, taken under one light"
     if lights.is_file():
         text += f", relit to {len(load_lights(lights).names)} directions each"
-    return text + (" and made one field that any light can be asked of." if held_out_names(scene) else ".")
+    fitted = (scene.field / MANIFEST).is_file()
+    return text + (" and made one field that any light can be asked of." if fitted else ".")
 
 
 def _facts(scene: Scene, count: int, steps: Sequence[Step], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

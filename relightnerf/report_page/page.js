@@ -50,10 +50,12 @@ const explorer = dataElement && new Explorer(JSON.parse(dataElement.textContent)
 const comparison = explorer && new Comparison(explorer);
 const video = document.querySelector("video");
 if (video) {
-  video.addEventListener("error", () => {
+  const giveUp = () => {
     document.getElementById("video-error").hidden = false;
     video.hidden = true;
-  });
+  };
+  if (video.error) giveUp();
+  video.addEventListener("error", giveUp);
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   if (!calm) new IntersectionObserver(([entry]) => {
     if (entry.isIntersecting) video.play().catch(() => {});
