@@ -54,6 +54,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("against the photos that were held out", "--scene scenes/desk"),
         ("against true pictures under known lights", "--scene scenes/desk --truth truth/"),
     ),
+    "report": (("one page that shows everything about the scene", "--scene scenes/desk"),),
     "view": (
         ("on this machine", "--scene scenes/desk"),
         ("for others in the network, too", "--scene scenes/desk --host 0.0.0.0 --port 8080"),

@@ -12,10 +12,12 @@ cd "$root"
 unset PYTHONDONTWRITEBYTECODE # the second command starts three times faster when libraries stay compiled
 .venv/bin/relightnerf run --capture datasets/demo/capture --scene "$scene" --preset quick "$@"
 .venv/bin/relightnerf evaluate --scene "$scene" --truth datasets/demo/truth
+.venv/bin/relightnerf report --scene "$scene"
 
 cat <<END
 
 What the demo made, in $root:
+  all of it on one page    $scene/report/index.html (open it in a browser)
   views under new lights   $scene/report/pictures/
   a light that moves       $scene/renders/light_sweep.mp4
   contact sheet            $scene/report/contact_sheet.png

@@ -2,7 +2,8 @@
 # Makes .venv ready: system libraries, a virtual environment, this package with its dependencies. Ready in an instant
 # when nothing has changed since the last time.
 #
-#   scripts/setup.sh [test|docs]      `test` also brings the tools that the tests need, `docs` those of the site
+#   scripts/setup.sh [test|docs]      `test` also brings the tools that the tests need and Chromium, `docs` those of the
+#                                 documentation site
 #
 # PYTHON=/path/to/python chooses the interpreter of a new .venv.
 set -euo pipefail
@@ -82,6 +83,21 @@ install_packages() {
   fi
 }
 
+# Tests of pages run in the system's own browser, and are skipped where there is none.
+get_browser() {
+  local name why="as root, run: apt-get install chromium"
+  for name in chromium chromium-browser google-chrome; do
+    command -v "$name" >/dev/null && return
+  done
+  if [[ "$(id -u)" == 0 ]] && command -v apt-get >/dev/null; then
+    echo "installing Chromium for the tests of pages"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
+      >/tmp/relightnerf-apt.log 2>&1 && return
+    why="apt-get could not install it, see /tmp/relightnerf-apt.log"
+  fi
+  echo "no Chromium: tests of pages will be skipped ($why)"
+}
+
 venv_works() {
   [[ -x "$venv/bin/python" ]] && is_supported "$venv/bin/python" && "$venv/bin/python" -c 'import pip' 2>/dev/null
 }
@@ -137,6 +153,7 @@ main() {
   venv_works || python="$(find_python)"
   mapfile -t packages < <(missing_packages "$python")
   [[ ${#packages[@]} == 0 ]] || install_packages "${packages[@]}"
+  [[ "$extra" != test ]] || get_browser
   if [[ -n "$python" ]]; then
     check_room
     "$python" -m venv --clear "$venv" || die "$venv: cannot be made with $python. See the lines above."

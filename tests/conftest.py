@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ import pytest
 from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Cameras, save_cameras
 from relightnerf.scene import Scene
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 VIEWS, WIDTH, HEIGHT = 8, 32, 24
 LIGHT = np.array([1.0, 1.0, 2.0]) / np.sqrt(6.0)
@@ -60,6 +64,15 @@ def tiny_scene(tiny_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     Match(root).run()
     Fit(root, steps=30, device="cpu").run()
     return Scene.load(root)
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """The system's Chromium, see ``tests/browser.py``; no longer than a module, as it brings a running event loop."""
+    from browser import chromium
+
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

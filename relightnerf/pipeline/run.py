@@ -36,7 +36,7 @@ class StageCommands(NamedTuple):
 
 @dataclass
 class Run:
-    """Do everything: prepare, geometry, synthesize, match, fit, then a video, a contact sheet and an evaluation."""
+    """Do everything: prepare, geometry, synthesize, match, fit, then a video, a sheet, an evaluation and a page."""
 
     capture: Path
     """Folder of photos, video file, COLMAP model, or nerfstudio dataset."""
@@ -73,7 +73,7 @@ class Run:
         self._load_relighter()
         times = {name: _seconds(work) for name, work in self._stages().items()}
         say("seconds: " + ", ".join(f"{name} {seconds:.0f}" for name, seconds in times.items()))
-        for what, path in (("video", video_path(self.scene)), ("contact sheet", self._sheet), ("report", self._report)):
+        for what, path in (("video", video_path(self.scene)), ("contact sheet", self._sheet), ("report", self._page)):
             say(f"{what}: {path}")
         say(f"to look around: relightnerf view --scene {self.scene}")
 
@@ -82,8 +82,10 @@ class Run:
         return self.scene / "report" / "contact_sheet.png"
 
     @property
-    def _report(self) -> Path:
-        return self.scene / "report" / "metrics.json"
+    def _page(self) -> Path:
+        from relightnerf.pipeline.report import PAGE
+
+        return self.scene / "report" / PAGE
 
     def _show_plan(self) -> None:
         from relightnerf.plan import plan_table, run_plan
@@ -130,11 +132,15 @@ class Run:
         )
 
     def _stages(self) -> dict[str, Callable[[], None]]:
+        from relightnerf.pipeline.report import Report
+
+        scene, device, force = self.scene, self.device, self.force
         return {
             **{name: command.run for name, command in self.commands()._asdict().items()},
             "video": self.video().run,
             "contact sheet": self._make_sheet,
             "evaluate": self._evaluate,
+            "report": Report(scene, device=device, force=force).run,
         }
 
     def video(self) -> "Render":

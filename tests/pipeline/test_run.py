@@ -19,7 +19,7 @@ def run(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> Run:
 
 
 def test_every_stage_has_its_turn_and_takes_the_flags_of_the_run(run: Run) -> None:
-    stages = ["prepare", "geometry", "synthesize", "match", "fit", "video", "contact sheet", "evaluate"]
+    stages = ["prepare", "geometry", "synthesize", "match", "fit", "video", "contact sheet", "evaluate", "report"]
     assert list(run._stages()) == stages
     for consistency in (True, False):
         match = replace(run, consistency=consistency)._stages()["match"]
@@ -27,11 +27,12 @@ def test_every_stage_has_its_turn_and_takes_the_flags_of_the_run(run: Run) -> No
 
 
 def test_the_pictures_at_the_end(run: Run) -> None:
-    for name in ("video", "contact sheet", "evaluate"):
+    for name in ("video", "contact sheet", "evaluate", "report"):
         run._stages()[name]()
     scene = Scene.load(run.scene)
     assert (scene.renders / "light_sweep.mp4").stat().st_size > 1000
     assert read_image(scene.report / "contact_sheet.png").shape[1] > 6 * scene.width
+    assert "data:video/mp4" in (scene.report / "index.html").read_text()
     assert "this run" in read_json(scene.report / "metrics.json")["rows"]
 
 
