@@ -60,6 +60,7 @@ class Workload:
         frames: of the video.
         moving: whether the video's camera moves.
         sheet: pictures of the contact sheet: views and lights.
+        page: pictures of the report: views and lights.
     """
 
     views: int
@@ -75,6 +76,7 @@ class Workload:
     frames: int
     moving: bool
     sheet: tuple[int, int]
+    page: tuple[int, int]
 
 
 def done_seconds(stage: str, work: Workload, count: int) -> float:
@@ -92,7 +94,6 @@ def stage_seconds(work: Workload) -> dict[str, float | None]:
     """Return the seconds of each stage on two CPU cores; None where nothing was measured (diffusion models)."""
     pictures = work.views * work.lights * work.pixels
     relight = _RELIGHT_PIXEL.get(work.relighter)
-    views, lights = work.sheet
     frame = _POSE_PIXEL if work.moving else _LIGHT_PIXEL
     return {
         "prepare": _poses_seconds(work.poses, work.views) + work.views * work.source_pixels * _READ_PIXEL,
@@ -101,9 +102,15 @@ def stage_seconds(work: Workload) -> dict[str, float | None]:
         "match": pictures * _MATCH_PIXEL[work.consistency],
         "fit": work.light_steps * _LIGHT_STEP,
         "video": _START + work.frames * work.pixels * frame,
-        "contact sheet": _START + views * work.pixels * (_POSE_PIXEL + lights * _LIGHT_PIXEL),
+        "contact sheet": _pictures_seconds(work.sheet, work.pixels),
         "evaluate": _START + work.held_out * work.pixels * _POSE_PIXEL,
+        "report": _pictures_seconds(work.page, work.pixels),
     }
+
+
+def _pictures_seconds(counts: tuple[int, int], pixels: int) -> float:
+    views, lights = counts
+    return _START + views * pixels * (_POSE_PIXEL + lights * _LIGHT_PIXEL)
 
 
 def _poses_seconds(poses: Poses | None, views: int) -> float:

@@ -10,7 +10,7 @@ from relightnerf.costs import done_seconds, stage_seconds
 from relightnerf.errors import InputError
 from relightnerf.field.folders import checkpoint_step, newest_checkpoint, run_folder
 from relightnerf.scene import Scene
-from relightnerf.stage import MANIFEST, Standing, stage_record
+from relightnerf.stage import MANIFEST, Standing, read_record, stage_record
 from relightnerf.standings import StageCommand, render_standings
 from relightnerf.workload import run_workload
 
@@ -154,9 +154,9 @@ def _took(name: str, command: StageCommand) -> dict[str, float]:
 
 
 def _ends(run: "Run", expected: Mapping[str, float | None], follows_change: bool, held_out: int) -> Iterator[Step]:
-    """Yield what is made of the field: a video, a contact sheet, and the evaluation."""
+    """Yield what is made of the field: a video, a contact sheet, the evaluation, and a page about all of it."""
     found = {} if follows_change or run.force else _found_pictures(Scene.load(run.scene))
-    for name in ("video", "contact sheet", "evaluate"):
+    for name in ("video", "contact sheet", "evaluate", "report"):
         standing = found.get(name, Standing("not run"))
         if name == "evaluate" and held_out == 0:
             yield Step(name, "is left out", "no view is held out, there is nothing to compare with", 0.0)
@@ -166,12 +166,15 @@ def _ends(run: "Run", expected: Mapping[str, float | None], follows_change: bool
 
 def _found_pictures(scene: Scene) -> dict[str, Standing]:
     from relightnerf.pipeline.evaluate import held_out_stage, held_out_views
+    from relightnerf.pipeline.report import PAGE
     from relightnerf.pipeline.run import sheet_folder, video_path
 
     video = video_path(scene.root)
     standings = render_standings(scene.renders, scene)
     found = {"video": standings.get(video.with_name(f".{video.name}.json"), Standing("not run"))}
     found["contact sheet"] = standings.get(sheet_folder(scene) / MANIFEST, Standing("not run"))
+    if read_record(scene.report / f".{PAGE}.json"):
+        found["report"] = Standing("complete")
     if held_out_views(scene):
         with_lpips = stage_record(scene.report).get("parameters", {}).get("lpips", False)
         found["evaluate"] = held_out_stage(scene, with_lpips).standing()

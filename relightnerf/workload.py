@@ -22,7 +22,9 @@ def run_workload(run: "Run") -> Workload:
     Raises:
         InputError: the capture or a flag cannot be used.
     """
+    from relightnerf.pipeline.report import REPORT_VIEWS
     from relightnerf.pipeline.run import SHEET_LIGHTS, SHEET_VIEWS
+    from relightnerf.report_page import RINGS
 
     commands = run.commands()
     commands.prepare.check()
@@ -43,6 +45,7 @@ def run_workload(run: "Run") -> Workload:
         frames=round(video.seconds * video.fps),
         moving=video.path != "stand",
         sheet=(SHEET_VIEWS, len(SHEET_LIGHTS)),
+        page=(REPORT_VIEWS, sum(count for _, count in RINGS)),
     )
 
 

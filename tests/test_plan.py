@@ -36,8 +36,18 @@ DEMO = Workload(
     frames=96,
     moving=False,
     sheet=(3, 4),
+    page=(4, 32),
 )
-MEASURED = {"geometry": 122, "synthesize": 96, "match": 93, "fit": 98, "video": 13, "contact sheet": 7, "evaluate": 8}
+MEASURED = {
+    "geometry": 122,
+    "synthesize": 96,
+    "match": 93,
+    "fit": 98,
+    "video": 13,
+    "contact sheet": 7,
+    "evaluate": 8,
+    "report": 20,
+}
 """Seconds of `scripts/demo.sh` on two CPU cores with nothing beside it."""
 
 
@@ -79,10 +89,10 @@ def test_a_dry_run_in_a_process_of_its_own_writes_nothing(tiny_capture: Path, tm
     command = [sys.executable, "-m", "relightnerf", "run", *flags]
     result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=60)
     lines = result.stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:9]] == [
-        *("prepare", "geometry", "synthesize", "match", "fit", "video", "contact sheet", "evaluate")
+    assert [line.split("  ")[0] for line in lines[1:10]] == [
+        *("prepare", "geometry", "synthesize", "match", "fit", "video", "contact sheet", "evaluate", "report")
     ]
-    assert all("runs" in line for line in lines[1:9])
+    assert all("runs" in line for line in lines[1:10])
     assert lines[-1].startswith("in all about ") and lines[-1].endswith("nothing was written")
     assert list(tmp_path.iterdir()) == []
     assert _listed(tiny_capture) == before
@@ -103,9 +113,9 @@ def test_a_plan_tells_what_is_done_what_goes_on_and_what_changed(
             run.commands().geometry.run()
     before = _listed(run.scene)
     actions = list(_actions(run_plan(run)).values())
-    assert actions == ["is up to date", "goes on", *["runs"] * 6]
+    assert actions == ["is up to date", "goes on", *["runs"] * 7]
     other = run_plan(replace(run, preset="full"))
-    assert list(_actions(other).values()) == ["runs"] * 8
+    assert list(_actions(other).values()) == ["runs"] * 9
     assert other.steps[0].reason == "other max_size"
     assert _listed(run.scene) == before
 
@@ -125,10 +135,10 @@ def test_stages_that_are_done_are_left_alone_and_tell_the_machine_s_speed(
     monkeypatch.setattr(Run, "commands", lambda self: own)
     before = _listed(root)
     plan = run_plan(Run(tiny_capture, root))
-    assert list(_actions(plan).values()) == [*["is up to date"] * 5, *["runs"] * 3]
+    assert list(_actions(plan).values()) == [*["is up to date"] * 5, *["runs"] * 4]
     assert plan.speed is None  # seconds of work tell nothing
     assert all(step.seconds == 0.0 for step in plan.steps[:5])
-    assert list(_actions(run_plan(Run(tiny_capture, root, force=True))).values()) == ["runs"] * 8
+    assert list(_actions(run_plan(Run(tiny_capture, root, force=True))).values()) == ["runs"] * 9
     assert _listed(root) == before
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 PAGE = "index.html"
 """File name of the page in the scene's report folder."""
 
+REPORT_VIEWS = 4
 _SMALLEST = 32
 
 
@@ -23,7 +24,7 @@ class Report:
 
     scene: Path
     """Scene folder."""
-    views: int = 4
+    views: int = REPORT_VIEWS
     """Views in which the light can be moved."""
     size: int = 640
     """Longer side of their pictures in pixels; never more than the photos'."""

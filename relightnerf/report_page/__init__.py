@@ -5,7 +5,7 @@ page forbids itself to load anything (its content security policy), so it opens 
 """
 
 from relightnerf.report_page._checks import Check, all_checks
-from relightnerf.report_page._dome import Dome
+from relightnerf.report_page._dome import RINGS, Dome
 from relightnerf.report_page._explorer import Explorer
 from relightnerf.report_page._history import duration, history
 from relightnerf.report_page._page import MOST_BYTES, explorer_of, page, page_files, page_inputs
@@ -13,6 +13,7 @@ from relightnerf.report_page._views import shared_surface, spread_views
 
 __all__ = [
     "MOST_BYTES",
+    "RINGS",
     "Check",
     "Dome",
     "Explorer",
