@@ -2,8 +2,7 @@
 # Makes .venv ready: system libraries, a virtual environment, this package with its dependencies. Ready in an instant
 # when nothing has changed since the last time.
 #
-#   scripts/setup.sh [test|docs]      `test` also brings the tools that the tests need and Chromium, `docs` those of the
-#                                 documentation site
+#   scripts/setup.sh [test|docs]      `test` also brings what the tests need, Chromium too; `docs` the site's tools
 #
 # PYTHON=/path/to/python chooses the interpreter of a new .venv.
 set -euo pipefail
