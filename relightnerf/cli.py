@@ -15,7 +15,19 @@ from relightnerf import __version__
 from relightnerf.errors import InputError
 from relightnerf.files import NO_SPACE
 
-COMMANDS = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render", "relight", "evaluate", "view")
+COMMANDS = (
+    "run",
+    "prepare",
+    "geometry",
+    "synthesize",
+    "match",
+    "fit",
+    "render",
+    "relight",
+    "export",
+    "evaluate",
+    "view",
+)
 """Subcommands; ``relightnerf.pipeline.<name>`` holds the dataclass ``<Name>`` with its flags."""
 
 _NO_SPACE_MESSAGES = ("PytorchStreamWriter failed writing", "items requested", "requested and")
