@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from relightnerf.rendering import Light
 
 
-def write_mesh(path: Path, scene: Scene, light: "Light", device: str) -> None:
+def write_mesh(path: Path, scene: Scene, field: FieldRenderer, light: "Light") -> None:
     """Write the scene's mesh with the colours of its field, 8 bits a channel: a binary PLY file, atomically.
 
     Args:
         path: a ``.ply`` file.
-        scene: with a fitted field.
+        scene: with a mesh.
+        field: of the scene.
         light: any lighting, a direction, or None for the capture's own light; in the capture's world.
-        device: ``cpu`` or ``cuda``.
 
     Raises:
-        InputError: there is no field.
+        InputError: no camera of the capture sees the mesh.
     """
     mesh = _mesh(scene)
     colours = VertexColours(mesh, RayScene(mesh))
-    for view in lit_views(FieldRenderer.load(scene, device), scene.cameras(), light):
+    for view in lit_views(field, scene.cameras(), light):
         colours.add(view)
     mesh.vertex_colors = o3d.utility.Vector3dVector(colours.colours())
     with atomic_path(path) as temporary:
         o3d.io.write_triangle_mesh(str(temporary), mesh)
 
 
-def write_gaussians(path: Path, scene: Scene, light: "Light", device: str) -> None:
+def write_gaussians(path: Path, scene: Scene, field: FieldRenderer, light: "Light") -> None:
     """Write the scene as 3D Gaussians: one a vertex of its mesh, and what the cameras see beyond.
 
     Args and errors as ``write_mesh``.
@@ -48,7 +48,7 @@ def write_gaussians(path: Path, scene: Scene, light: "Light", device: str) -> No
     mesh, cameras = _mesh(scene), scene.cameras()
     rays = RayScene(mesh)
     colours, background = VertexColours(mesh, rays), Background(mesh, rays, cameras, scene_frame(scene, cameras))
-    for view in lit_views(FieldRenderer.load(scene, device), cameras, light):
+    for view in lit_views(field, cameras, light):
         colours.add(view)
         background.add(view)
     save_gaussians(path, joined([mesh_gaussians(mesh, colours.colours()), background.gaussians()]))

@@ -75,9 +75,8 @@ class FieldRenderer:
             raise InputError(f"{run}: no fitted field", f"run `relightnerf fit --scene {scene.root}` first")
         tune_cpu()
         settings: RelightModelConfig = yaml.load((run / "config.yml").read_text(), Loader=yaml.Loader).pipeline.model
-        return cls(
-            _model(settings, model_state(checkpoint)).to(resolve_device(device)), scene_frame(scene, scene.cameras())
-        )
+        model = _model(settings, model_state(checkpoint)).to(resolve_device(device))
+        return field_renderer(model, scene_frame(scene, scene.cameras()))
 
     @property
     def center_world(self) -> Float[np.ndarray, "3"]:
@@ -200,6 +199,14 @@ class FieldRenderer:
             ratio = AMBIENT_RADIANCE * 2.0 * np.pi / IRRADIANCE
             buffer.kept["ambient"] = mean * (ratio / (1.0 + ratio))
         return buffer.kept["ambient"]
+
+
+def field_renderer(model: RelightModel, frame: FieldFrame) -> FieldRenderer:
+    """Return the renderer for a model, of whichever of the two methods it is."""
+    from relightnerf.field.splat_model import SplatModel
+    from relightnerf.field.splat_rendering import SplatRenderer
+
+    return (SplatRenderer if isinstance(model, SplatModel) else FieldRenderer)(model, frame)
 
 
 def _model(settings: RelightModelConfig, weights: dict[str, Tensor]) -> RelightModel:

@@ -7,17 +7,25 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 
 from relightnerf.errors import InputError
 from relightnerf.field.method import field_config
+from relightnerf.field.splat_method import splat_config
 from relightnerf.field.trainer import RelightTrainerConfig
 from relightnerf.field.training import newest_checkpoint, read_checkpoint
 from relightnerf.scene import Scene
 
-_METHOD = "relightnerf"
+METHODS = ("relightnerf", "relightnerf-splat")
+"""The nerfstudio methods that a scene's field can be of: grids, and 3D Gaussians."""
 
 
 def run_config(
-    scene: Scene, output: Path, eval_every: int, lights_from: str, steps: tuple[int, int], device: str
+    scene: Scene,
+    output: Path,
+    eval_every: int,
+    lights_from: str,
+    steps: tuple[int, int],
+    device: str,
+    method: str = METHODS[0],
 ) -> RelightTrainerConfig:
-    """Return the settings of a run whose files go to ``<output>/relightnerf/run``.
+    """Return the settings of a run whose files go to ``<output>/<method>/run``.
 
     Args:
         scene: whose images are used.
@@ -26,8 +34,9 @@ def run_config(
         lights_from: folder in the scene with relit images; "" for a field of the capture's light alone.
         steps: on the capture's photos, and on relit images after them.
         device: ``cpu`` or ``cuda``.
+        method: one of ``METHODS``.
     """
-    config = field_config(*steps)
+    config = field_config(*steps) if method == METHODS[0] else splat_config(*steps)
     config.output_dir, config.experiment_name, config.timestamp = output.parent.absolute(), output.name, "run"
     config.machine.device_type = device
     parser = config.pipeline.datamanager.dataparser
@@ -43,8 +52,9 @@ def at_scene(config: RelightTrainerConfig, scene: Scene) -> RelightTrainerConfig
 
 
 def run_folder(output: Path) -> Path:
-    """Return the nerfstudio run in a stage's folder: the one with ``config.yml``."""
-    return output / _METHOD / "run"
+    """Return the nerfstudio run in a stage's folder, of whichever method: the one with ``config.yml``."""
+    runs = [output / method / "run" for method in METHODS]
+    return next((run for run in runs if run.is_dir()), runs[0])
 
 
 def load_pipeline(scene: Scene, device: str = "cpu") -> tuple[RelightTrainerConfig, VanillaPipeline, int]:

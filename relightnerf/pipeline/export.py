@@ -34,6 +34,7 @@ class Export(LightFlags):
         """
         from relightnerf.devices import resolve_device
         from relightnerf.export.scene import write_gaussians, write_mesh
+        from relightnerf.field.rendering import FieldRenderer
         from relightnerf.rendering import field_files
         from relightnerf.scene import Scene
         from relightnerf.stage import Stage
@@ -51,7 +52,7 @@ class Export(LightFlags):
         parameters = {"format": self.format, "light": light.described() if light else None}
         write = write_mesh if self.format == "mesh" else write_gaussians
         stage = Stage("export", output.parent, parameters, inputs, [output.name], f".{output.name}.json")
-        stage.run(lambda: write(output, scene, light, device), self.force)
+        stage.run(lambda: write(output, scene, FieldRenderer.load(scene, device), light), self.force)
 
     def check(self) -> None:
         """Raise ``InputError`` for flags that are wrong by themselves or do not go together."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 STEPS = {"quick": 800, "full": 5000}
 """Training steps on relit images by preset."""
+_SPLAT = "relightnerf-splat"
 
 
 @dataclass
@@ -17,6 +18,8 @@ class Fit:
 
     scene: Path
     """Scene folder."""
+    method: Literal["relightnerf", "relightnerf-splat"] = "relightnerf"
+    """relightnerf: on grids, on any machine; relightnerf-splat: 3D Gaussians, on CUDA."""
     preset: Literal["quick", "full"] = "full"
     """quick: a short fit; full: a longer one."""
     steps: int | None = None
@@ -29,7 +32,7 @@ class Fit:
     """Do it again even if it is done."""
 
     def run(self) -> None:
-        """Write ``field/relightnerf/run/``, a nerfstudio run, and ``field/heldout.json``.
+        """Write ``field/<method>/run/``, a nerfstudio run, and ``field/heldout.json``.
 
         Raises:
             InputError: a flag cannot be used, or an earlier stage has not been run.
@@ -40,6 +43,10 @@ class Fit:
         from relightnerf.stage import Stage
 
         device = resolve_device(self.device)
+        if self.method == _SPLAT and device != "cuda":
+            raise InputError(
+                f"--method {_SPLAT}: needs CUDA, and computes on {device} here", "give --method relightnerf"
+            )
         steps = STEPS[self.preset] if self.steps is None else self.steps
         if steps < 1 or (self.eval_every or 0) < 0:
             raise InputError(f"--steps {steps}, --eval-every {self.eval_every}: too small", "give at least 1 and 0")
@@ -47,19 +54,43 @@ class Fit:
         checkpoint, base_eval_every = _base(scene)
         eval_every = base_eval_every if self.eval_every is None else self.eval_every
         _check_images(scene)
-        parameters = {"steps": steps, "eval_every": eval_every}
+        parameters: dict[str, object] = {"steps": steps, "eval_every": eval_every}
+        if self.method == _SPLAT:
+            parameters["method"] = self.method
+        work = _fit_splats if self.method == _SPLAT else _fit_grids
         stage = Stage("fit", scene.field, parameters, [scene.capture / "transforms.json", checkpoint, scene.matched])
-        stage.run(lambda: _work(scene, checkpoint, steps, eval_every, device), self.force)
+        stage.run(lambda: work(scene, checkpoint, steps, eval_every, device), self.force)
 
 
-def _work(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
+def _fit_grids(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
     from relightnerf.field.runs import run_config
-    from relightnerf.field.split import held_out
     from relightnerf.field.training import train
-    from relightnerf.files import write_json
 
     config = run_config(scene, scene.field, eval_every, scene.matched.name, (0, steps), device)
     train(config, "relightable field", checkpoint)
+    _write_held_out(scene, eval_every)
+
+
+def _fit_splats(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
+    from relightnerf.export.scene import write_gaussians
+    from relightnerf.field.rendering import FieldRenderer
+    from relightnerf.field.runs import run_config
+    from relightnerf.field.training import train
+    from relightnerf.pipeline.geometry import base_field
+
+    seeds = scene.field / "seeds.ply"
+    if not seeds.is_file():
+        write_gaussians(seeds, scene, FieldRenderer.load(scene, device, base_field(scene)), None)
+    config = run_config(scene, scene.field, eval_every, scene.matched.name, (steps, steps), device, _SPLAT)
+    config.pipeline.model.seeds = seeds.absolute()
+    train(config, "relightable splats")
+    _write_held_out(scene, eval_every)
+
+
+def _write_held_out(scene: "Scene", eval_every: int) -> None:
+    from relightnerf.field.split import held_out
+    from relightnerf.files import write_json
+
     write_json(scene.field / "heldout.json", {"views": held_out(scene.cameras().names, eval_every)})
 
 
