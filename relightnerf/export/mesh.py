@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import map_coordinates
-from scipy.spatial import cKDTree
 
 from relightnerf.errors import InputError
+from relightnerf.export.neighbours import Neighbours
 from relightnerf.export.views import LitView
 from relightnerf.geometry.raycast import RayScene
 
@@ -71,7 +71,6 @@ class VertexColours:
 def _filled(
     points: Float[np.ndarray, "unseen 3"], seen: Float[np.ndarray, "seen 3"], colours: Float[np.ndarray, "seen 3"]
 ) -> Float[np.ndarray, "unseen 3"]:
-    distance, nearest = cKDTree(seen).query(points, k=min(_NEIGHBOURS, len(seen)))
-    weight = 1.0 / np.maximum(np.reshape(distance, (len(points), -1)), 1e-12)
-    near = colours[np.reshape(nearest, (len(points), -1))]
-    return np.einsum("pn,pnc->pc", weight / weight.sum(axis=-1, keepdims=True), near)
+    distance, nearest = Neighbours(seen).nearest(points, _NEIGHBOURS)
+    weight = 1.0 / np.maximum(distance, 1e-12)
+    return np.einsum("pn,pnc->pc", weight / weight.sum(axis=-1, keepdims=True), colours[nearest])

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
 
 from relightnerf.cameras import Camera, Cameras
 from relightnerf.export.gaussians import Gaussians
+from relightnerf.export.neighbours import Neighbours
 from relightnerf.export.views import LitView
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.sampling import contract
@@ -42,7 +42,7 @@ class Background:
     """
 
     def __init__(self, mesh: "o3d.geometry.TriangleMesh", rays: RayScene, cameras: Cameras, frame: FieldFrame) -> None:
-        self._near, self._margin = cKDTree(np.asarray(mesh.vertices)), _MARGIN_EDGES * float(np.median(_edges(mesh)))
+        self._mesh, self._margin = Neighbours(np.asarray(mesh.vertices)), _MARGIN_EDGES * float(np.median(_edges(mesh)))
         self._rays, self._frame = rays, frame
         distance = np.median(np.linalg.norm(cameras.camera_to_world[:, :3, 3] - frame.center, axis=-1))
         self._voxel = distance / np.median(cameras.intrinsics[:, :2])
@@ -54,7 +54,7 @@ class Background:
         camera = view.camera
         points = camera.points_world(view.depth)
         kept = self._rays.camera_hits(camera).depth == 0.0
-        kept[kept] = np.isinf(self._near.query(points[kept], distance_upper_bound=self._margin)[0])
+        kept[kept] = self._mesh.nearest(points[kept], 1)[0][:, 0] > self._margin
         values = _weighted(view, points)[kept]
         cells = _cells(self._frame.points(points[kept]), self._voxel * self._frame.scale)
         keys = np.concatenate([self._keys, cells])
@@ -84,7 +84,7 @@ def _spacing(points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " point
     """Return the mean distance to the nearest points."""
     if len(points) <= _NEIGHBOURS:
         return np.zeros(len(points))
-    return cKDTree(points).query(points, k=_NEIGHBOURS + 1)[0][:, 1:].mean(axis=-1)
+    return Neighbours(points).nearest(points, _NEIGHBOURS + 1)[0][:, 1:].mean(axis=-1)
 
 
 def flat_gaussians(

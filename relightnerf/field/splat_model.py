@@ -138,6 +138,7 @@ class SplatModel(SplatfactoModel):
 
         def before(step: int) -> None:
             self.step, self.optimizers = step, {} if optimizers is None else optimizers.optimizers
+            self.info = {}
             self._freeze()
 
         def after(step: int) -> None:
@@ -219,8 +220,8 @@ class SplatModel(SplatfactoModel):
             offset = self.light_decoder(self.encode_light(features, directions), metadata["lights"], latent)
             logits = self.capture_logits(features, directions)[:, None] + offset
             return {**outputs, "rgb": torch.sigmoid(logits), "latent": latent}
-        self.info = seen.info if self.training else {}
-        if self.info:
+        if self.training and seen.info:
+            self.info = seen.info
             self.strategy.step_pre_backward(
                 self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info
             )

@@ -18,8 +18,6 @@ class Fit:
 
     scene: Path
     """Scene folder."""
-    method: Literal["relightnerf", "relightnerf-splat"] = "relightnerf"
-    """relightnerf: on grids, on any machine; relightnerf-splat: 3D Gaussians, on CUDA."""
     preset: Literal["quick", "full"] = "full"
     """quick: a short fit; full: a longer one."""
     steps: int | None = None
@@ -30,6 +28,8 @@ class Fit:
     """Where to compute; auto takes CUDA if there is any."""
     force: bool = False
     """Do it again even if it is done."""
+    method: Literal["relightnerf", "relightnerf-splat"] = "relightnerf"
+    """relightnerf: on grids, on any machine; relightnerf-splat: 3D Gaussians, on CUDA."""
 
     def run(self) -> None:
         """Write ``field/<method>/run/``, a nerfstudio run, and ``field/heldout.json``.
