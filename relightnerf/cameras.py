@@ -74,6 +74,15 @@ class Camera:
         points_camera = self.rays_camera() * depth[..., None]
         return points_camera @ self.camera_to_world[:3, :3].T + self.position
 
+    def project(
+        self, points_world: Float[np.ndarray, "points 3"]
+    ) -> tuple[Float[np.ndarray, "points 2"], Float[np.ndarray, " points"]]:
+        """Return where points are in the picture (x, y in pixels), and their depth along -z, not above 0 behind."""
+        x, y, z = ((points_world - self.position) @ self.camera_to_world[:3, :3]).T
+        fx, fy, cx, cy = self.intrinsics
+        depth = np.where(z < 0.0, -z, np.inf)
+        return np.stack([cx + fx * x / depth, cy - fy * y / depth], axis=-1), -z
+
     def resized(self, width: int, height: int) -> "Camera":
         """Return the camera of the same picture at another size."""
         scale = np.array([width / self.width, height / self.height] * 2)

@@ -18,7 +18,20 @@ from relightnerf.cli_examples import epilog
 from relightnerf.errors import InputError
 from relightnerf.files import NO_SPACE
 
-STAGES = ("run", "prepare", "geometry", "synthesize", "match", "fit", "render", "relight", "evaluate", "report", "view")
+STAGES = (
+    "run",
+    "prepare",
+    "geometry",
+    "synthesize",
+    "match",
+    "fit",
+    "render",
+    "relight",
+    "export",
+    "evaluate",
+    "report",
+    "view",
+)
 """Subcommands that work on pictures; each has a script of its name in ``stages/`` as well."""
 COMMANDS = (*STAGES, "status", "doctor", "completion")
 """Subcommands; ``relightnerf.pipeline.<name>`` holds the dataclass ``<Name>`` with its flags."""

@@ -50,6 +50,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "--image desk.jpg --depth desk.npy --fov 60 --output relit --sweep desk.mp4",
         ),
     ),
+    "export": (
+        ("3D Gaussians for splat viewers, under a warm light", "--scene scenes/desk --light 90,35,1,0.7,0.4"),
+        ("a mesh with vertex colours", "--scene scenes/desk --format mesh --output desk.ply"),
+    ),
     "evaluate": (
         ("against the photos that were held out", "--scene scenes/desk"),
         ("against true pictures under known lights", "--scene scenes/desk --truth truth/"),

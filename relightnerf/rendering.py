@@ -133,7 +133,7 @@ def cameras_from_file(path: Path, scene: Scene) -> Cameras:
     frame = scene_frame(scene, scene.cameras())
     poses = cameras.camera_to_world.copy()
     poses[:, :3, :3] = frame.rotation.T @ poses[:, :3, :3]
-    poses[:, :3, 3] = poses[:, :3, 3] / frame.scale @ frame.rotation + frame.center
+    poses[:, :3, 3] = frame.points_world(poses[:, :3, 3])
     return Cameras(cameras.names, poses, cameras.intrinsics, cameras.width, cameras.height)
 
 

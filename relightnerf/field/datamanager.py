@@ -82,7 +82,7 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
     def next_train(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
         """Return the rays of a step and ``image``: (rays, 3), or (rays, lights, 3) for relit images; sRGB in [0, 1]."""
         self.train_count += 1
-        torch.manual_seed(_seed(step))
+        torch.manual_seed(step_seed(step))
         relights = self.light_directions is not None and step >= self.config.warmup_steps
         count = self.config.light_rays_per_batch if relights else self.config.train_num_rays_per_batch
         pixel = torch.randint(self.images[..., 0].numel() if self.pixels is None else len(self.pixels), (count,))
@@ -120,5 +120,6 @@ def turned(rotations: Float[Tensor, "*rays 3 3"], local: Float[Tensor, "*rays 3"
     return directions / directions.norm(dim=-1, keepdim=True)
 
 
-def _seed(step: int) -> int:
+def step_seed(step: int) -> int:
+    """Return the seed of the random numbers that a step draws its batch with."""
     return int.from_bytes(hashlib.blake2b(f"relightnerf {step}".encode(), digest_size=7).digest(), "big")

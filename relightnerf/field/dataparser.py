@@ -58,7 +58,7 @@ class RelightDataParser(DataParser):
             cameras=nerfstudio_cameras(chosen, frame),
             scene_box=SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])),
             mask_filenames=masks if all(mask.is_file() for mask in masks) else None,
-            metadata={"view_names": chosen.names, **self._lights(scene, chosen, frame)},
+            metadata={"view_names": chosen.names, "frame": frame, **self._lights(scene, chosen, frame)},
             dataparser_transform=torch.as_tensor(frame.transform(), dtype=torch.float32),
             dataparser_scale=frame.scale,
         )

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-METHOD = "relightnerf"
-"""Name of the method, which nerfstudio makes a folder of."""
+METHODS = ("relightnerf", "relightnerf-splat")
+"""The nerfstudio methods that a scene's field can be of: grids, and 3D Gaussians; nerfstudio makes a folder of each."""
 
 
 def run_folder(output: Path) -> Path:
-    """Return the nerfstudio run in a stage's folder: the one with ``config.yml``."""
-    return output / METHOD / "run"
+    """Return the nerfstudio run in a stage's folder, of whichever method: the one with ``config.yml``."""
+    runs = [output / method / "run" for method in METHODS]
+    return next((run for run in runs if run.is_dir()), runs[0])
 
 
 def newest_checkpoint(run: Path) -> Path | None:

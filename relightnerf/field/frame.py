@@ -46,6 +46,14 @@ class FieldFrame:
         poses[..., :3, 3] = self.scale * (camera_to_world[..., :3, 3] - self.center) @ self.rotation.T
         return poses
 
+    def points(self, points_world: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
+        """Bring points from the capture's world into the field's frame."""
+        return self.scale * (points_world - self.center) @ self.rotation.T
+
+    def points_world(self, points: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
+        """Bring points from the field's frame back into the capture's world."""
+        return points / self.scale @ self.rotation + self.center
+
     def directions(self, directions_world: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
         """Turn directions from the capture's world into the field's frame."""
         return directions_world @ self.rotation.T

@@ -77,9 +77,8 @@ class FieldRenderer:
             raise InputError(f"{run}: no fitted field", f"run `relightnerf fit --scene {scene.root}` first")
         tune_cpu()
         settings: RelightModelConfig = yaml.load((run / "config.yml").read_text(), Loader=yaml.Loader).pipeline.model
-        return cls(
-            _model(settings, model_state(checkpoint)).to(resolve_device(device)), scene_frame(scene, scene.cameras())
-        )
+        model = _model(settings, model_state(checkpoint)).to(resolve_device(device))
+        return field_renderer(model, scene_frame(scene, scene.cameras()))
 
     @property
     def center_world(self) -> Float[np.ndarray, "3"]:
@@ -103,6 +102,10 @@ class FieldRenderer:
                 transfer.append(model.encode_light(surface, features, directions))
         points, normals = (torch.cat(parts) for parts in zip(*seen, strict=True))
         return FeatureBuffer(camera, torch.cat(logits), torch.cat(transfer) if transfer else None, points, normals)
+
+    def points_world(self, buffer: FeatureBuffer) -> Float[np.ndarray, "pixels 3"]:
+        """Return the places that a camera sees, in the capture's world."""
+        return self._frame.points_world(buffer.points.cpu().numpy().astype(np.float64))
 
     @torch.no_grad()
     def depth(self, camera: Camera) -> Float[np.ndarray, "height width"]:
@@ -192,7 +195,7 @@ class FieldRenderer:
         return (place.norm().clamp_min(_CLOSEST) / distance).square()
 
     def _place(self, position_world: np.ndarray) -> Tensor:
-        return self._tensor((position_world - self._frame.center) @ self._frame.rotation.T * self._frame.scale)
+        return self._tensor(self._frame.points(position_world))
 
     def _ambient(self, buffer: FeatureBuffer) -> Tensor:
         """Return the linear colours under the canonical ambient light alone.
@@ -213,6 +216,14 @@ def _parts(buffer: FeatureBuffer) -> Iterator[tuple[Tensor, ...]]:
     assert buffer.transfer is not None
     values = (buffer.logits, buffer.transfer, buffer.points, buffer.normals)
     yield from zip(*(value.split(_PIXELS_AT_ONCE) for value in values), strict=True)
+
+
+def field_renderer(model: RelightModel, frame: FieldFrame) -> FieldRenderer:
+    """Return the renderer for a model, of whichever of the two methods it is."""
+    from relightnerf.field.splat_model import SplatModel
+    from relightnerf.field.splat_rendering import SplatRenderer
+
+    return (SplatRenderer if isinstance(model, SplatModel) else FieldRenderer)(model, frame)
 
 
 def _model(settings: RelightModelConfig, weights: dict[str, Tensor]) -> RelightModel:

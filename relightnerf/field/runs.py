@@ -6,17 +6,24 @@ import yaml
 from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 
 from relightnerf.errors import InputError
-from relightnerf.field.folders import newest_checkpoint, run_folder
+from relightnerf.field.folders import METHODS, newest_checkpoint, run_folder
 from relightnerf.field.method import field_config
+from relightnerf.field.splat_method import splat_config
 from relightnerf.field.trainer import RelightTrainerConfig
 from relightnerf.field.training import read_checkpoint
 from relightnerf.scene import Scene
 
 
 def run_config(
-    scene: Scene, output: Path, eval_every: int, lights_from: str, steps: tuple[int, int], device: str
+    scene: Scene,
+    output: Path,
+    eval_every: int,
+    lights_from: str,
+    steps: tuple[int, int],
+    device: str,
+    method: str = METHODS[0],
 ) -> RelightTrainerConfig:
-    """Return the settings of a run whose files go to ``<output>/relightnerf/run``.
+    """Return the settings of a run whose files go to ``<output>/<method>/run``.
 
     Args:
         scene: whose images are used.
@@ -25,8 +32,9 @@ def run_config(
         lights_from: folder in the scene with relit images; "" for a field of the capture's light alone.
         steps: on the capture's photos, and on relit images after them.
         device: ``cpu`` or ``cuda``.
+        method: one of ``METHODS``.
     """
-    config = field_config(*steps)
+    config = field_config(*steps) if method == METHODS[0] else splat_config(*steps)
     config.output_dir, config.experiment_name, config.timestamp = output.parent.absolute(), output.name, "run"
     config.machine.device_type = device
     parser = config.pipeline.datamanager.dataparser

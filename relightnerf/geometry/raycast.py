@@ -96,12 +96,18 @@ class RayScene:
         return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
 
     def blocked(
-        self, origins: Float[np.ndarray, "*#rays 3"], directions: Float[np.ndarray, "*#rays 3"]
+        self, origins: Float[np.ndarray, "*#rays 3"], directions: Float[np.ndarray, "*#rays 3"], reach: float = np.inf
     ) -> Bool[np.ndarray, "*#rays"]:
-        """Say for each ray (world frame) whether it meets the mesh anywhere; origins and directions broadcast."""
+        """Say for each ray (world frame) whether it meets the mesh; origins and directions broadcast.
+
+        Args:
+            origins: where the rays start.
+            directions: of any length.
+            reach: what is further away than this, in lengths of the direction, does not count.
+        """
         rays = np.empty((*np.broadcast_shapes(origins.shape, directions.shape)[:-1], 6), np.float32)
         rays[..., :3], rays[..., 3:] = origins, directions
-        return self._scene.test_occlusions(_tensor(rays)).numpy()
+        return self._scene.test_occlusions(_tensor(rays), tfar=reach).numpy()
 
     def light_visibility(
         self,
@@ -153,14 +159,8 @@ class RayScene:
         turn = _GOLDEN * np.arange(len(points_world)) % 1.0
         for part in _parts(np.arange(len(points_world)), samples):
             towards = hemisphere_samples(normals_world[part], turn[part], samples)
-            result[part] = 1.0 - self._blocked_within(origins[part, None], towards, reach).mean(axis=-1)
+            result[part] = 1.0 - self.blocked(origins[part, None], towards, reach).mean(axis=-1)
         return result
-
-    def _blocked_within(self, origins: np.ndarray, directions: np.ndarray, reach: float) -> np.ndarray:
-        if not np.isfinite(reach):
-            return self.blocked(origins, directions)
-        rays = np.concatenate([np.broadcast_to(origins, directions.shape), directions], axis=-1)
-        return self._scene.test_occlusions(_tensor(rays), tfar=reach).numpy()
 
 
 def hemisphere_samples(

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 STEPS = {"quick": 800, "full": 5000}
 """Training steps on relit images by preset."""
+_SPLAT = "relightnerf-splat"
 
 
 @dataclass
@@ -29,21 +30,29 @@ class Fit:
     """Where to compute; auto takes CUDA if there is any."""
     force: bool = False
     """Do it again even if it is done."""
+    method: Literal["relightnerf", "relightnerf-splat"] = "relightnerf"
+    """relightnerf: on grids, on any machine; relightnerf-splat: 3D Gaussians, on CUDA."""
 
     def run(self) -> None:
-        """Write ``field/relightnerf/run/``, a nerfstudio run, and ``field/heldout.json``.
+        """Write ``field/<method>/run/``, a nerfstudio run, and ``field/heldout.json``.
 
         Raises:
             InputError: a flag cannot be used, or an earlier stage has not been run.
         """
         from relightnerf.devices import resolve_device
+        from relightnerf.errors import InputError
         from relightnerf.scene import Scene
 
         device = resolve_device(self.device)
+        if self.method == _SPLAT and device != "cuda":
+            raise InputError(
+                f"--method {_SPLAT}: needs CUDA, and computes on {device} here", "give --method relightnerf"
+            )
         scene, stage = Scene.load(self.scene), self.stage()
         _check_images(scene)
         (checkpoint, _), eval_every = _base(scene), stage.parameters["eval_every"]
-        stage.run(lambda: _work(scene, checkpoint, self.training_steps(), eval_every, device), self.force)
+        work = _fit_splats if self.method == _SPLAT else _fit_grids
+        stage.run(lambda: work(scene, checkpoint, self.training_steps(), eval_every, device), self.force)
 
     def training_steps(self) -> int:
         """Return the steps on relit images.
@@ -71,7 +80,10 @@ class Fit:
         checkpoint, base_eval_every = _base(scene)
         eval_every = base_eval_every if self.eval_every is None else self.eval_every
         inputs = [scene.capture / "transforms.json", checkpoint, scene.matched]
-        return Stage("fit", scene.field, {"steps": steps, "eval_every": eval_every}, inputs)
+        parameters: dict[str, object] = {"steps": steps, "eval_every": eval_every}
+        if self.method == _SPLAT:
+            parameters["method"] = self.method
+        return Stage("fit", scene.field, parameters, inputs)
 
     @classmethod
     def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Fit":
@@ -81,14 +93,35 @@ class Fit:
         return cls(scene, **preset_flags(STEPS, parameters))
 
 
-def _work(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
+def _fit_grids(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
     from relightnerf.field.runs import run_config
-    from relightnerf.field.split import held_out
     from relightnerf.field.training import train
-    from relightnerf.files import write_json
 
     config = run_config(scene, scene.field, eval_every, scene.matched.name, (0, steps), device)
     train(config, "relightable field", checkpoint)
+    _write_held_out(scene, eval_every)
+
+
+def _fit_splats(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
+    from relightnerf.export.scene import write_gaussians
+    from relightnerf.field.rendering import FieldRenderer
+    from relightnerf.field.runs import run_config
+    from relightnerf.field.training import train
+    from relightnerf.pipeline.geometry import base_field
+
+    seeds = scene.field / "seeds.ply"
+    if not seeds.is_file():
+        write_gaussians(seeds, scene, FieldRenderer.load(scene, device, base_field(scene)), None)
+    config = run_config(scene, scene.field, eval_every, scene.matched.name, (steps, steps), device, _SPLAT)
+    config.pipeline.model.seeds = seeds.absolute()
+    train(config, "relightable splats")
+    _write_held_out(scene, eval_every)
+
+
+def _write_held_out(scene: "Scene", eval_every: int) -> None:
+    from relightnerf.field.split import held_out
+    from relightnerf.files import write_json
+
     write_json(scene.field / "heldout.json", {"views": held_out(scene.cameras().names, eval_every)})
 
 

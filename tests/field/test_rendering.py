@@ -131,9 +131,8 @@ def test_what_a_lamp_gives_falls_with_the_square_of_the_distance(tiny_scene: Sce
     points = along @ camera.camera_to_world[:3, :3].T + camera.camera_to_world[:3, 3]
     known = renderer.depth(camera) > 0.0
     assert known.any()
-    frame = scene_frame(tiny_scene, tiny_scene.cameras())
-    seen_world = seen.points.numpy() / frame.scale @ frame.rotation + frame.center
-    np.testing.assert_allclose(seen_world.reshape(points.shape)[known], points[known], atol=1e-3)
+    seen_world = renderer.points_world(seen).reshape(points.shape)
+    np.testing.assert_allclose(seen_world[known], points[known], atol=1e-3)
     distance = np.linalg.norm(lamp - points, axis=-1)[known]
     expected = (np.linalg.norm(lamp - renderer.center_world) / distance) ** 2
     near, far = (
