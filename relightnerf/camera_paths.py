@@ -113,10 +113,39 @@ def spiral(cameras: Cameras, world_up: tuple[float, float, float], frames: int, 
     return _path(cameras, np.array([look_at(place, target, tuple(centre.camera_to_world[:3, 1])) for place in places]))
 
 
-def standing(cameras: Cameras, world_up: tuple[float, float, float], frames: int) -> Cameras:
-    """Stay at the capture's central view."""
-    pose = central_view(cameras, world_up).camera_to_world
-    return _path(cameras, np.repeat(pose[None], frames, axis=0))
+def standing(camera: Camera, frames: int) -> Cameras:
+    """Stay at one camera."""
+    pose, intrinsics = camera.camera_to_world[None], camera.intrinsics[None]
+    return Cameras(
+        _names(frames), np.repeat(pose, frames, 0), np.repeat(intrinsics, frames, 0), camera.width, camera.height
+    )
+
+
+def through(keyframes: Cameras, frames: int) -> Cameras:
+    """Pass keyframes evenly in time, smoothly, slower at the first and the last; it stands between two equal ones.
+
+    Places are on a Catmull-Rom spline, rotations on its like for quaternions (Shoemake, "Animating rotation with
+    quaternion curves", 1985); both have no speed next to a stretch where the camera stands. Intrinsics change linearly.
+    """
+    from splines import KochanekBartels
+    from splines.quaternion import KochanekBartels as RotationKochanekBartels
+    from splines.quaternion import UnitQuaternion
+
+    ends = np.r_[0, np.arange(len(keyframes)), len(keyframes) - 1]  # standing before the first and after the last
+    poses, grid = keyframes.camera_to_world[ends], np.arange(-1, len(keyframes) + 1)
+    stands = np.isclose(poses[1:], poses[:-1]).all(axis=(1, 2))
+    tension = [(float(before or after), 0.0, 0.0) for before, after in zip(stands[:-1], stands[1:], strict=True)]
+    times = np.linspace(0.0, len(keyframes) - 1.0, frames)
+    quaternions = [UnitQuaternion.from_unit_xyzw(q) for q in Rotation.from_matrix(poses[:, :3, :3]).as_quat()]
+    turned = RotationKochanekBartels(quaternions, grid, tcb=tension).evaluate(times)
+    between = np.tile(np.eye(4), (frames, 1, 1))
+    between[:, :3, :3] = Rotation.from_quat([q.xyzw for q in turned]).as_matrix()
+    between[:, :3, 3] = KochanekBartels(poses[:, :3, 3], grid, tcb=tension).evaluate(times)
+    segments = times.astype(int)
+    exact = stands[segments + 1] | (times == segments)
+    between[exact] = keyframes.camera_to_world[segments[exact]]  # to the last bit: equal poses are rendered once
+    intrinsics = [np.interp(times, np.arange(len(keyframes)), column) for column in keyframes.intrinsics.T]
+    return Cameras(_names(frames), between, np.stack(intrinsics, axis=-1), keyframes.width, keyframes.height)
 
 
 def along_capture(cameras: Cameras, frames: int) -> Cameras:
@@ -160,8 +189,13 @@ def resized(cameras: Cameras, width: int, height: int) -> Cameras:
 def _path(cameras: Cameras, poses: Float[np.ndarray, "frames 4 4"]) -> Cameras:
     fx, fy = np.median(cameras.intrinsics[:, :2], axis=0)
     intrinsics = np.array([fx, fy, cameras.width / 2, cameras.height / 2])
-    names = tuple(f"{i:05d}" for i in range(len(poses)))
-    return Cameras(names, poses, np.repeat(intrinsics[None], len(poses), axis=0), cameras.width, cameras.height)
+    return Cameras(
+        _names(len(poses)), poses, np.repeat(intrinsics[None], len(poses), axis=0), cameras.width, cameras.height
+    )
+
+
+def _names(frames: int) -> tuple[str, ...]:
+    return tuple(f"{i:05d}" for i in range(frames))
 
 
 def _upright_frame(world_up: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:

@@ -95,7 +95,11 @@ def load_cameras(path: Path) -> Cameras:
     Raises:
         InputError: a key is missing, a pose is not finite, a name occurs twice, or the sizes differ.
     """
-    content = read_json(path)
+    return cameras_from_content(path, read_json(path))
+
+
+def cameras_from_content(path: Path, content: dict[str, Any]) -> Cameras:
+    """Return the cameras of what a file says; ``path`` is for messages, all else is as with ``load_cameras``."""
     if "camera_path" in content:
         return _from_camera_path(path, content)
     frames = content.get("frames")
@@ -120,13 +124,18 @@ def save_cameras(path: Path, cameras: Cameras, **extra: Any) -> None:
         cameras: the cameras.
         extra: further top-level keys, e.g. ``ply_file_path``.
     """
+    write_json(path, content_of_cameras(cameras, **extra))
+
+
+def content_of_cameras(cameras: Cameras, **extra: Any) -> dict[str, Any]:
+    """Return what ``save_cameras`` writes and ``cameras_from_content`` reads."""
     frames = []
     for index, name in enumerate(cameras.names):
         keys = dict(zip(("fl_x", "fl_y", "cx", "cy"), map(float, cameras.intrinsics[index]), strict=True))
         matrix = cameras.camera_to_world[index].tolist()
         frames.append({"file_path": f"images/{name}.png", **keys, "transform_matrix": matrix})
     size = {"w": cameras.width, "h": cameras.height}
-    write_json(path, {"camera_model": "PINHOLE", **size, **extra, "frames": frames})
+    return {"camera_model": "PINHOLE", **size, **extra, "frames": frames}
 
 
 def _from_camera_path(path: Path, content: dict[str, Any]) -> Cameras:

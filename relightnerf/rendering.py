@@ -1,31 +1,36 @@
 """Pictures and videos of a scene's field: cameras times lights, and paths with a light that stands or moves."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from PIL import Image
 
-from relightnerf.cameras import Camera, Cameras, load_cameras
-from relightnerf.color import to_uint8
+from relightnerf.cameras import Camera, Cameras
+from relightnerf.color import linear_to_srgb, srgb_to_linear, to_float, to_uint8
 from relightnerf.errors import InputError
-from relightnerf.files import list_files, read_json
-from relightnerf.images import write_image
+from relightnerf.files import list_files
+from relightnerf.hdr import write_hdr
+from relightnerf.images import read_image, write_image
+from relightnerf.layouts import grid, labelled, with_ball
+from relightnerf.light_paths import Blend
 from relightnerf.lights import Lighting, LightSet
 from relightnerf.progress import track
 from relightnerf.scene import Scene
+from relightnerf.shots import Light, Look, Panel, Shot, described, photos
 from relightnerf.stage import MANIFEST, Stage
-from relightnerf.staged_video import write_staged_video
+from relightnerf.staged_video import write_staged_sequence, write_staged_video
 
 if TYPE_CHECKING:
     from relightnerf.field.rendering import FeatureBuffer
 
-Light = Lighting | Float[np.ndarray, "3"] | None
-"""Any lighting; or a unit vector towards one canonical light in the capture's world; or None, the capture's own."""
 CAPTURE_LIGHT = "capture"
 """Name of the light under which the photos were taken."""
+
+_PLAIN = Look()
 
 
 @dataclass(frozen=True)
@@ -64,42 +69,91 @@ class SceneRenderer:
         Raises:
             InputError: there is no fitted field, or the folder cannot be used.
         """
-        jobs = [(cameras[i], _lights(lights, cameras[i], with_capture)) for i in range(len(cameras))]
-        names = list(jobs[0][1])
-        outputs = [f"{camera}__{light}.png" for camera in cameras.names for light in names]
-        parameters = {"cameras": _described(cameras), "directions": [_plain(lit.values()) for _, lit in jobs]}
-        stage = Stage("render", folder, {**parameters, "lights": names}, field_files(self.scene), outputs)
+        shots, names = [], []
+        for i in range(len(cameras)):
+            for name, light in _lights(lights, cameras[i], with_capture).items():
+                shots.append(Shot(cameras[i], (Panel(name, light),)))
+                names.append(f"{cameras[i].name}__{name}.png")
+        return self.shots(shots, folder, names)
 
-        def work() -> None:
-            passes = _Passes(self.scene, self.device)
-            for camera, lit in track(jobs, "rendering"):
-                for name, light in lit.items():
-                    passes.write(folder / f"{camera.name}__{name}.png", camera, light)
-
-        stage.run(work, self.force)
-        return [folder / name for name in outputs]
-
-    def video(self, cameras: Cameras, lights: Sequence[Light], output: Path, fps: int) -> None:
-        """Write a video, one frame a camera; the frames lie in a hidden folder beside it until it is complete.
+    def shots(
+        self, shots: Sequence[Shot], folder: Path, names: Sequence[str], look: Look = _PLAIN, manifest: str = MANIFEST
+    ) -> list[Path]:
+        """Write one file a shot.
 
         Args:
-            cameras: one a frame, in the capture's world frame.
-            lights: one a frame.
+            shots: those of one camera in a row cost one pass through the field.
+            folder: where to; other files in it are left alone.
+            names: of the files; .exr holds linear values, other suffixes 8-bit sRGB.
+            look: how the shots' panels come together.
+            manifest: name of the manifest in the folder.
+
+        Returns:
+            The files, in order.
+
+        Raises:
+            InputError: there is no fitted field, or the folder cannot be used.
+        """
+        files = [folder / name for name in names]
+        stage = Stage(
+            "render", folder, {**described(shots, look), "files": names}, self._inputs(shots), names, manifest
+        )
+        stage.run(lambda: self._write(shots, files, look), self.force)
+        return files
+
+    def video(self, shots: Sequence[Shot], output: Path, fps: int, look: Look = _PLAIN) -> None:
+        """Write a video, one frame a shot; the frames lie in a hidden folder beside it until it is complete.
+
+        Args:
+            shots: in order.
             output: an ``.mp4`` or ``.gif``.
             fps: frames a second.
+            look: how the shots' panels come together.
 
         Raises:
             InputError: there is no fitted field, or the video cannot be written.
         """
-        parameters = {"cameras": _described(cameras), "directions": _plain(lights)}
+        parameters, inputs = described(shots, look), self._inputs(shots)
 
         def render(files: Sequence[Path]) -> None:
-            passes = _Passes(self.scene, self.device)
-            for i, file in enumerate(track(files, "rendering")):
-                passes.write(file, cameras[i], lights[i])
+            self._write(shots, files, look)
 
-        inputs = field_files(self.scene)
-        write_staged_video("render", output, parameters, inputs, len(cameras), fps, render, self.force)
+        write_staged_video("render", output, parameters, inputs, len(shots), fps, render, self.force)
+
+    def sequence(self, shots: Sequence[Shot], folder: Path, suffix: str, look: Look = _PLAIN) -> None:
+        """Write numbered pictures, ``00000.png`` and so on, one a shot.
+
+        Args:
+            shots: in order.
+            folder: where to; new, empty, or with an earlier sequence, which is replaced.
+            suffix: ``.png``, or ``.exr`` for linear values.
+            look: how the shots' panels come together.
+
+        Raises:
+            InputError: there is no fitted field, or the folder holds something else.
+        """
+        parameters, inputs = described(shots, look), self._inputs(shots)
+
+        def render(files: Sequence[Path]) -> None:
+            self._write(shots, files, look)
+
+        write_staged_sequence("render sequence", folder, suffix, parameters, inputs, len(shots), render, self.force)
+
+    def _inputs(self, shots: Sequence[Shot]) -> list[Path]:
+        return [*field_files(self.scene), *photos(shots)]
+
+    def _write(self, shots: Sequence[Shot], files: Sequence[Path], look: Look) -> None:
+        missing = [(file, shot) for file, shot in zip(files, shots, strict=True) if not file.is_file()]
+        if not missing:
+            return
+        passes = _Passes(self.scene, self.device)
+        for file, shot in track(missing, "rendering", len(files), len(files) - len(missing)):
+            if file.suffix == ".exr":
+                write_hdr(file, grid([passes.radiance(shot.camera, panel) for panel in shot.panels], look.columns))
+            else:
+                write_image(
+                    file, grid([passes.picture(shot.camera, panel, look) for panel in shot.panels], look.columns)
+                )
 
 
 def field_files(scene: Scene) -> list[Path]:
@@ -117,28 +171,8 @@ def field_files(scene: Scene) -> list[Path]:
     return [scene.capture / "transforms.json", *checkpoints]
 
 
-def cameras_from_file(path: Path, scene: Scene) -> Cameras:
-    """Read cameras in the capture's world: a ``transforms.json``, or a camera path that the scene's viewer has saved.
-
-    The viewer shows, and saves, poses in the field's own frame: these are brought back into the capture's.
-
-    Raises:
-        InputError: the file cannot be used.
-    """
-    cameras = load_cameras(path)
-    if "camera_path" not in read_json(path):
-        return cameras
-    from relightnerf.field.dataparser import scene_frame
-
-    frame = scene_frame(scene, scene.cameras())
-    poses = cameras.camera_to_world.copy()
-    poses[:, :3, :3] = frame.rotation.T @ poses[:, :3, :3]
-    poses[:, :3, 3] = frame.points_world(poses[:, :3, 3])
-    return Cameras(cameras.names, poses, cameras.intrinsics, cameras.width, cameras.height)
-
-
 class _Passes:
-    """Renders pictures that are not there yet; passes through the field once for pictures of one pose in a row."""
+    """Renders panels; passes through the field once for those of one camera in a row."""
 
     def __init__(self, scene: Scene, device: str) -> None:
         from relightnerf.field.rendering import FieldRenderer
@@ -146,13 +180,52 @@ class _Passes:
         self._field = FieldRenderer.load(scene, device)
         self._seen: tuple[bytes, FeatureBuffer] | None = None
 
-    def write(self, path: Path, camera: Camera, light: Light) -> None:
-        if path.is_file():
-            return
-        key = camera.camera_to_world.tobytes() + camera.intrinsics.tobytes()
+    def picture(self, camera: Camera, panel: Panel, look: Look) -> UInt8[np.ndarray, "height width 3"]:
+        """Return a panel as 8-bit sRGB."""
+        light = panel.light
+        if panel.photo is not None:
+            picture = _photo(panel.photo, camera)
+        elif isinstance(light, Blend):
+            picture = to_uint8(linear_to_srgb(self.radiance(camera, panel)))
+        else:
+            picture = to_uint8(self._field.relight(self._features(camera), light))
+        if look.gray_ball and light is not None:
+            picture = self._with_ball(picture, camera, light)
+        return labelled(picture, panel.label) if look.labels else picture
+
+    def radiance(self, camera: Camera, panel: Panel) -> Float[np.ndarray, "height width 3"]:
+        """Return a panel as linear Rec. 709 values."""
+        light = panel.light
+        if panel.photo is not None:
+            return srgb_to_linear(to_float(_photo(panel.photo, camera))).astype(np.float32)
+        features = self._features(camera)
+        if isinstance(light, Blend):
+            own = self._field.radiance(features, None)
+            return np.float32(light.capture) * own + self._field.radiance(features, light.others)
+        return self._field.radiance(features, light)
+
+    def _with_ball(
+        self, picture: UInt8[np.ndarray, "height width 3"], camera: Camera, light: "Lighting | Blend | np.ndarray"
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        opacity = 1.0
+        if isinstance(light, Blend):  # what is seen of the ball fades as the capture's own light comes
+            opacity = 1.0 - light.capture
+            light = light.others.scaled(1.0 / opacity)
+        lighting = light if isinstance(light, Lighting) else Lighting.far(light)
+        return with_ball(picture, lighting, camera.camera_to_world, self._field.center_world, opacity)
+
+    def _features(self, camera: Camera) -> "FeatureBuffer":
+        size = f"{camera.width}x{camera.height}".encode()
+        key = camera.camera_to_world.tobytes() + camera.intrinsics.tobytes() + size
         if self._seen is None or self._seen[0] != key:
             self._seen = (key, self._field.features(camera))
-        write_image(path, to_uint8(self._field.relight(self._seen[1], light)))
+        return self._seen[1]
+
+
+def _photo(path: Path, camera: Camera) -> UInt8[np.ndarray, "height width 3"]:
+    photo = Image.fromarray(read_image(path))
+    size = (camera.width, camera.height)
+    return np.asarray(photo if photo.size == size else photo.resize(size, Image.Resampling.LANCZOS))
 
 
 def _lights(
@@ -164,19 +237,3 @@ def _lights(
     elif lights is not None:
         named.update(lights(camera))
     return {**named, CAPTURE_LIGHT: None} if with_capture or not named else named
-
-
-def _plain(lights: Iterable[Light]) -> list[object]:
-    return [
-        light.described() if isinstance(light, Lighting) else light if light is None else light.tolist()
-        for light in lights
-    ]
-
-
-def _described(cameras: Cameras) -> dict[str, object]:
-    return {
-        "names": cameras.names,
-        "camera_to_world": cameras.camera_to_world.tolist(),
-        "intrinsics": cameras.intrinsics.tolist(),
-        "size": [cameras.width, cameras.height],
-    }

@@ -105,6 +105,10 @@ class Stage:
             return Standing("not run")
         return Standing("out of date", self._changed(known, now))
 
+    def is_known(self) -> bool:
+        """Say whether the folder holds a manifest, or the beginning of a result, under this manifest's name."""
+        return self._manifest_path.exists() or self._progress_path.exists()
+
     @property
     def _manifest_path(self) -> Path:
         return self.folder / self.manifest
@@ -167,10 +171,9 @@ class Stage:
         return resumes
 
     def _check_ownership(self) -> None:
-        ours = self._manifest_path.exists() or self._progress_path.exists()
         if self.outputs is not None:
             self._check_manifest()
-        elif not ours and not all(is_temporary(path) for path in self.folder.iterdir()):
+        elif not self.is_known() and not all(is_temporary(path) for path in self.folder.iterdir()):
             raise InputError(
                 f"{self.folder}: holds files that no stage wrote, and they would be lost",
                 "choose another --scene folder or move these files away",

@@ -23,7 +23,7 @@ def run_workload(run: "Run") -> Workload:
         InputError: the capture or a flag cannot be used.
     """
     from relightnerf.pipeline.report import REPORT_VIEWS
-    from relightnerf.pipeline.run import SHEET_LIGHTS, SHEET_VIEWS
+    from relightnerf.pipeline.run import SHEET_LIGHTS, SHEET_VIEWS, VIDEO_FPS, VIDEO_SECONDS
     from relightnerf.report_page import RINGS
 
     commands = run.commands()
@@ -42,7 +42,7 @@ def run_workload(run: "Run") -> Workload:
         base_steps=commands.geometry.training_steps(),
         light_steps=commands.fit.training_steps(),
         held_out=len(held_out(names, commands.geometry.eval_every)),
-        frames=round(video.seconds * video.fps),
+        frames=round(VIDEO_SECONDS * VIDEO_FPS),
         moving=video.path != "stand",
         sheet=(SHEET_VIEWS, len(SHEET_LIGHTS)),
         page=(REPORT_VIEWS, sum(count for _, count in RINGS)),

@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from relightnerf.camera_paths import along_capture, covered_arc, focus_point, look_at, orbit, resized, spiral, standing
+from relightnerf.camera_paths import (
+    along_capture,
+    central_view,
+    covered_arc,
+    focus_point,
+    look_at,
+    orbit,
+    resized,
+    spiral,
+    standing,
+    through,
+)
 from relightnerf.cameras import Cameras
 
 UP = (0.0, 0.0, 1.0)
@@ -82,7 +93,11 @@ def test_the_covered_arc_may_pass_the_seam_and_ignores_a_stray_camera() -> None:
     assert np.degrees(half) < 25
 
 
-@pytest.mark.parametrize("make", [orbit, spiral, standing])
+def _standing_in_the_middle(cameras: Cameras, world_up: tuple[float, float, float], frames: int) -> Cameras:
+    return standing(central_view(cameras, world_up), frames)
+
+
+@pytest.mark.parametrize("make", [orbit, spiral, _standing_in_the_middle])
 def test_paths_turn_with_the_world(make) -> None:
     turn, azimuths = _turn(5), np.linspace(-40, 50, 13)
     straight = make(_capture(azimuths), UP, 9).camera_to_world
@@ -114,3 +129,31 @@ def test_another_size_keeps_the_vertical_field_of_view_and_square_pixels() -> No
     fx, fy, cx, cy = wide.intrinsics[0]
     assert fy / 360 == pytest.approx(200 / 192)
     assert (fx, cx, cy) == (pytest.approx(fy), 320, 180)
+
+
+def test_keyframes_are_passed_smoothly_and_reached_exactly() -> None:
+    capture = _capture(np.array([0.0, 20.0, 70.0, 90.0]))
+    path = through(capture, 301)
+    np.testing.assert_allclose(path.camera_to_world[::100], capture.camera_to_world, atol=1e-9)
+    np.testing.assert_allclose(np.linalg.det(path.camera_to_world[:, :3, :3]), 1.0)
+    velocity = np.diff(path.camera_to_world.reshape(301, -1), axis=0)
+    speed = np.linalg.norm(velocity, axis=-1)
+    assert max(speed[0], speed[-1]) < 0.1 * speed.max()
+    assert np.linalg.norm(np.diff(velocity, axis=0), axis=-1).max() < 0.1 * speed.max()
+
+
+def test_between_equal_keyframes_the_camera_stands_to_the_last_bit() -> None:
+    path = through(_capture(np.array([0.0, 30.0, 30.0, 60.0])), 31).camera_to_world
+    assert len({pose.tobytes() for pose in path[10:21]}) == 1
+    assert len({pose.tobytes() for pose in path}) == 21
+
+
+def test_a_single_keyframe_is_stood_at() -> None:
+    capture = _capture(np.array([40.0]))
+    np.testing.assert_array_equal(through(capture, 5).camera_to_world, np.repeat(capture.camera_to_world, 5, axis=0))
+
+
+def test_keyframes_turn_with_the_world() -> None:
+    azimuths, turn = np.array([0.0, 50.0, 90.0]), _turn(3)
+    turned = through(_capture(azimuths, turn=turn), 17).camera_to_world
+    np.testing.assert_allclose(turned, turn @ through(_capture(azimuths), 17).camera_to_world, atol=1e-9)

@@ -12,7 +12,7 @@ from relightnerf.progress import track
 
 if TYPE_CHECKING:
     from relightnerf.field.rendering import FieldRenderer
-    from relightnerf.rendering import Light
+    from relightnerf.lights import Lighting
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class LitView:
     depth: Float[np.ndarray, "height width"]
 
 
-def lit_views(field: "FieldRenderer", cameras: Cameras, light: "Light") -> Iterator[LitView]:
+def lit_views(
+    field: "FieldRenderer", cameras: Cameras, light: "Lighting | Float[np.ndarray, '3'] | None"
+) -> Iterator[LitView]:
     """Render the field from each camera under one light, one at a time.
 
     Args:

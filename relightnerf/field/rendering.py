@@ -139,15 +139,24 @@ class FieldRenderer:
         Raises:
             InputError: a light is asked of a field that was fitted without any.
         """
+        if isinstance(light, Lighting):
+            return _picture(buffer, srgb_from_linear(self._lit(buffer, light)))
+        return _picture(buffer, self._encoded(buffer, light))
+
+    @torch.no_grad()
+    def radiance(
+        self, buffer: FeatureBuffer, light: "Lighting | Float[np.ndarray, '3'] | None" = None
+    ) -> Float[np.ndarray, "height width 3"]:
+        """Return what ``relight`` shows as linear Rec. 709 values (float32), above 1 where there is much light."""
+        if isinstance(light, Lighting):
+            return _picture(buffer, self._lit(buffer, light))
+        return _picture(buffer, linear_from_srgb(self._encoded(buffer, light)))
+
+    def _encoded(self, buffer: FeatureBuffer, light: np.ndarray | None) -> Tensor:
+        """Return sRGB colours (pixels, 3) under one canonical light, or the capture's own."""
         if light is None:
-            colours = torch.sigmoid(buffer.logits)
-        elif buffer.transfer is None:
-            raise InputError("this field knows only the capture's own light", "run `relightnerf fit`")
-        elif isinstance(light, Lighting):
-            colours = srgb_from_linear(self._lit(buffer, light))
-        else:
-            colours = torch.cat([torch.sigmoid(logits[:, 0]) for logits in self._lit_logits(buffer, light[None])])
-        return colours.reshape(buffer.camera.height, buffer.camera.width, 3).cpu().numpy()
+            return torch.sigmoid(buffer.logits)
+        return torch.cat([torch.sigmoid(logits[:, 0]) for logits in self._lit_logits(buffer, light[None])])
 
     def _lit_logits(self, buffer: FeatureBuffer, directions_world: np.ndarray) -> Iterator[Tensor]:
         """Yield logits (pixels, lights, 3) under canonical lights, part by part."""
@@ -212,8 +221,13 @@ class FieldRenderer:
         return buffer.kept["ambient"]
 
 
+def _picture(buffer: FeatureBuffer, colours: Tensor) -> Float[np.ndarray, "height width 3"]:
+    return colours.reshape(buffer.camera.height, buffer.camera.width, 3).cpu().numpy()
+
+
 def _parts(buffer: FeatureBuffer) -> Iterator[tuple[Tensor, ...]]:
-    assert buffer.transfer is not None
+    if buffer.transfer is None:
+        raise InputError("this field knows only the capture's own light", "run `relightnerf fit`")
     values = (buffer.logits, buffer.transfer, buffer.points, buffer.normals)
     yield from zip(*(value.split(_PIXELS_AT_ONCE) for value in values), strict=True)
 

@@ -3,9 +3,10 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from relightnerf.lights._balls import gray_ball
+from relightnerf.lights._balls import gray_ball, lit_ball
 from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
 from relightnerf.lights._directions import (
+    LightFrame,
     angles_from_direction,
     direction_from_angles,
     normalized_direction,
@@ -29,6 +30,7 @@ __all__ = [
     "DISC_RADIUS_DEG",
     "IRRADIANCE",
     "SH_COEFFICIENTS",
+    "LightFrame",
     "LightSet",
     "Lighting",
     "angles_from_direction",
@@ -38,6 +40,7 @@ __all__ = [
     "gray_ball",
     "instant_ngp_signs",
     "light_entries",
+    "lit_ball",
     "load_lights",
     "normalized_direction",
     "parsed_lights",

@@ -5,6 +5,7 @@ from jaxtyping import Float, UInt8
 
 from relightnerf.color import linear_to_srgb, to_uint8
 from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
+from relightnerf.lights._lighting import Lighting
 
 _ALBEDO = 0.8
 _BACKGROUND = 24 / 255
@@ -20,11 +21,24 @@ def gray_ball(direction_camera: Float[np.ndarray, "3"], size: int) -> UInt8[np.n
     Returns:
         8-bit sRGB on the dark ground of the contact sheets, with a smooth edge.
     """
+    ball, covered = lit_ball(Lighting.far(direction_camera), size)
+    return to_uint8(_BACKGROUND + covered[..., None] * (ball - _BACKGROUND))
+
+
+def lit_ball(lighting: Lighting, size: int) -> tuple[Float[np.ndarray, "size size 3"], Float[np.ndarray, "size size"]]:
+    """Draw a gray ball (Lambert, albedo 0.8) under any far and ambient light, seen without perspective.
+
+    Args:
+        lighting: in the camera frame (x right, y up, z towards the viewer); near lights are left out.
+        size: width and height in pixels; the ball touches the borders.
+
+    Returns:
+        The ball's sRGB in [0, 1], and the share of each pixel that it covers.
+    """
     normal, radius = _sphere(size)
-    radiance = IRRADIANCE / np.pi * _disc_cosine(normal @ np.asarray(direction_camera, np.float64)) + AMBIENT_RADIANCE
-    covered = np.clip((1.0 - radius) * size / 2 + 0.5, 0.0, 1.0)
-    shade = _BACKGROUND + covered * (linear_to_srgb(_ALBEDO * radiance) - _BACKGROUND)
-    return np.repeat(to_uint8(shade)[..., None], 3, axis=-1)
+    discs = _disc_cosine(normal @ lighting.directions.T) @ lighting.colors
+    radiance = IRRADIANCE / np.pi * discs + AMBIENT_RADIANCE * lighting.ambient
+    return linear_to_srgb(_ALBEDO * radiance), np.clip((1.0 - radius) * size / 2 + 0.5, 0.0, 1.0)
 
 
 def _sphere(size: int) -> tuple[Float[np.ndarray, "size size 3"], Float[np.ndarray, "size size"]]:

@@ -5,15 +5,16 @@ gives ``IRRADIANCE``, and ambient of 1 is white light of ``AMBIENT_RADIANCE`` fr
 """
 
 import heapq
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from relightnerf.color import LUMINANCE
+from relightnerf.errors import InputError
 from relightnerf.lights._canonical import IRRADIANCE
-from relightnerf.lights._directions import rotation_between
+from relightnerf.lights._directions import normalized_direction, rotation_between
 
 
 def _none() -> np.ndarray:
@@ -51,6 +52,30 @@ class Lighting:
         color = np.array(np.broadcast_to(color, 3), np.float64)
         return cls(positions=np.array([position], np.float64), position_colors=color[None], ambient=color)
 
+    @classmethod
+    def from_described(cls, values: Any, where: str) -> "Lighting":
+        """Undo ``described``.
+
+        Args:
+            values: lists of numbers by the names of the attributes; what is missing is empty, or no ambient light.
+            where: of the values, for messages.
+
+        Raises:
+            InputError: an unknown name, numbers of another shape, a negative factor, or lights without their colours.
+        """
+        names = list(cls.__dataclass_fields__)
+        if not isinstance(values, dict) or not values.keys() <= set(names):
+            raise InputError(f"{where}: not a light with {', '.join(names)}", "remove what it does not have")
+        arrays = {name: _factors(values[name], f'{where}: "{name}"') for name in names if np.size(values.get(name, ()))}
+        light = cls(**{name: value[0] if name == "ambient" else value for name, value in arrays.items()})
+        for places, colors in (("directions", "colors"), ("positions", "position_colors")):
+            if len(getattr(light, places)) != len(getattr(light, colors)):
+                raise InputError(f'{where}: not as many "{colors}" as "{places}"', "give each light one colour")
+        if min(light.colors.min(initial=0), light.position_colors.min(initial=0), light.ambient.min()) < 0:
+            raise InputError(f"{where}: a negative colour", "give factors of 0 or more")
+        units = [normalized_direction(direction, where) for direction in light.directions]
+        return replace(light, directions=np.reshape(units, (-1, 3)))
+
     def __add__(self, other: "Lighting") -> "Lighting":
         """Return both together."""
         return Lighting(
@@ -73,6 +98,16 @@ class Lighting:
     def described(self) -> dict[str, Any]:
         """Return all numbers as plain lists, for a manifest."""
         return {name: np.asarray(value).tolist() for name, value in vars(self).items() if np.size(value)}
+
+
+def _factors(values: Any, where: str) -> Float[np.ndarray, "rows 3"]:
+    try:
+        rows = np.atleast_2d(np.asarray(values, np.float64))
+    except (TypeError, ValueError):
+        rows = np.empty((0, 0))
+    if rows.ndim != 2 or rows.shape[1] != 3 or not np.isfinite(rows).all():
+        raise InputError(f"{where}: not rows of three finite numbers", "repair or remove it")
+    return rows
 
 
 def turn_about(up: Float[np.ndarray, "3"] | tuple[float, float, float], angle_deg: float) -> Float[np.ndarray, "3 3"]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +13,7 @@ from relightnerf.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from relightnerf.asked_lights import AskedLight
     from relightnerf.cameras import Camera
     from relightnerf.lights import Lighting
     from relightnerf.scene import Scene
@@ -57,27 +58,32 @@ class LightFlags:
 
     def _lighting(self, scene: "Scene") -> "Callable[[Camera, float], Lighting]":
         """Return what gives the lighting for a camera, the lights of --light and --envmap turned by some degrees."""
-        from relightnerf.hdr import read_hdr
-        from relightnerf.lights import Lighting, environment_lighting, turn_about
+        return self._asked_light(scene).at
 
-        lamps, sky = sum((Lighting.near(*parse_point(text)) for text in self.point), Lighting()), Lighting()
+    def _asked_light(self, scene: "Scene") -> "AskedLight":
+        """Return all that the flags ask for as one light."""
+        from relightnerf.asked_lights import AskedLight, FarLight
+        from relightnerf.hdr import read_hdr
+        from relightnerf.lights import Lighting, environment_lighting
+
+        far, near = [parse_light(text) for text in self.light], [parse_point(text) for text in self.point]
+        parts = [f"az{azimuth:g}_el{elevation:g}" for (azimuth, elevation), _ in far]
+        parts += ["point_" + "_".join(f"{value:g}" for value in position) for position, _ in near]
+        sky = Lighting()
         if self.envmap is not None:
             sky = environment_lighting(read_hdr(self.envmap), self.samples, self.rotation, scene.world_up)
-        far = [parse_light(text) for text in self.light]
+            parts.append(f"{self.envmap.stem}_{self.rotation:g}" if self.rotation else self.envmap.stem)
+        lights = tuple(FarLight(*angles, color) for angles, color in far)
+        lamps = sum((Lighting.near(*lamp) for lamp in near), Lighting())
+        return AskedLight("+".join(parts), lights, self.light_frame, scene.world_up, lamps, sky, self.intensity)
 
-        def lighting(camera: "Camera", turn_deg: float) -> Lighting:
-            total = lamps + sky.turned(turn_about(scene.world_up, turn_deg))
-            for (azimuth, elevation), color in far:
-                total += Lighting.far(self._direction(scene, camera, azimuth + turn_deg, elevation), color)
-            return total.scaled(self.intensity)
-
-        return lighting
-
-    def _direction(self, scene: "Scene", camera: "Camera", azimuth: float, elevation: float) -> "np.ndarray":
-        from relightnerf.lights import LightSet, direction_from_angles
-
-        direction = direction_from_angles(azimuth, elevation, self.light_frame, scene.world_up)
-        return LightSet(self.light_frame, ("",), direction[None]).directions_world(camera.camera_to_world)[0]
+    def _asked_apart(self, scene: "Scene") -> "list[AskedLight]":
+        """Return each light, lamp and map that the flags ask for by itself."""
+        alone = replace(self, light=(), point=(), envmap=None)
+        parts = [replace(alone, light=(text,)) for text in self.light]
+        parts += [replace(alone, point=(text,)) for text in self.point]
+        parts += [replace(alone, envmap=self.envmap)] if self.envmap else []
+        return [part._asked_light(scene) for part in parts]
 
 
 def parse_light(text: str) -> tuple[tuple[float, float], "np.ndarray"]:

@@ -1,7 +1,6 @@
 """Pictures and videos of the relightable field."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -10,15 +9,23 @@ from relightnerf.errors import InputError
 from relightnerf.pipeline.light_flags import LightFlags, parse_light, parse_point
 
 if TYPE_CHECKING:
-    from relightnerf.cameras import Camera, Cameras
-    from relightnerf.lights import LightSet
-    from relightnerf.rendering import Light
-    from relightnerf.scene import Scene
+    from relightnerf.asked_lights import LightPath
+    from relightnerf.rendering import SceneRenderer
+    from relightnerf.saved_views import SavedView
+    from relightnerf.shots import Look
 
-_VIDEO_SUFFIXES = (".mp4", ".gif")
-_SWEEP_START = "0,30"
-_LIGHT_PARTS = ("az", "el")
-_SWING_DEG = 80.0
+__all__ = ["LIGHT_PATHS", "Render", "parse_light", "parse_point"]
+
+LIGHT_PATHS: "dict[str, LightPath]" = {
+    "stand": "stand",
+    "circle": "circle",
+    "sweep": "circle",
+    "swing": "swing",
+    "arc": "arc",
+}
+"""Light paths that need no file, by the names that --light-path takes."""
+
+_VIDEOS, _PICTURES = ("mp4", "gif"), ("png", "exr")
 
 
 @dataclass
@@ -28,26 +35,46 @@ class Render(LightFlags):
     output: Path | None = None
     """Folder for `<camera>__<light>.png`, or with --path a .mp4 or .gif file; in <scene>/renders by default."""
     cameras: Path | None = None
-    """Cameras of the pictures: a transforms.json in the capture's frame, or a camera path saved by the viewer;
+    """Cameras of the pictures: a transforms.json in the capture's frame, or a camera path or views saved by the viewer;
     without it, those of the photos."""
     lights: Path | None = None
-    """A lights.json with the lights of the pictures; without it, the capture's own light `capture`."""
+    """A lights.json with the lights of the pictures, or of a video's grid; without it, the capture's own light
+    `capture`."""
     capture_light: bool = False
     """Add the capture's own light to --lights."""
+    view: Path | None = None
+    """A view saved by the viewer, camera and light: makes one picture. Keyframes saved by the viewer: make a video in
+    which both go from view to view."""
     path: str | None = None
-    """Make a video: orbit, spiral, capture (along the photos), stand (at a central photo), or a file like --cameras
-    with a camera a frame."""
-    light_path: Literal["stand", "sweep", "swing"] = "stand"
-    """stand: the light stays; sweep: what --light and --envmap give (or 0,30) turns once around during the video;
-    swing: it turns 80 degrees to one side, then to the other, and back."""
-    seconds: float = 5.0
-    """Length of a video, unless its path is a file."""
-    fps: int = 24
-    """Frames a second of a video."""
+    """Make a video along orbit, spiral, or capture (along the photos); standing at a photo in the middle (stand) or
+    at the photo of this name; or from a file: a camera a frame as in --cameras, a saved view to stand there, or
+    keyframes."""
+    light_path: str = "stand"
+    """How the light of a video moves. stand: not at all; circle (or sweep): what --light and --envmap give (or 0,30)
+    turns once around; swing: it turns 80 degrees to one side, to the other, and back; arc: --light goes over the top
+    to the other side, or from the first --light to the second; or a file: a lights.json, or keyframes, to pass in
+    order."""
+    seconds: float | None = None
+    """Length of a video, unless its path is a file with a camera a frame; what keyframes say, or 5."""
+    fps: int | None = None
+    """Frames a second of a video; what a camera path saved by the viewer says, or 24."""
+    format: Literal["mp4", "gif", "png", "exr"] | None = None
+    """What to write: mp4 or gif for a video; png (8-bit sRGB) or exr (linear) for pictures, and for a video as
+    numbered pictures in the folder --output. By default what the name of --output says, or png for pictures and mp4
+    for videos."""
+    layout: Literal["single", "compare", "photo", "grid"] = "single"
+    """single: nothing beside; compare: the capture's own light at the left; photo: the photo at the left, for cameras
+    of photos; grid: each --light, --point, --envmap, or light of --lights in a panel of its own, all at once."""
+    columns: int | None = None
+    """Panels in a row; about as many as rows by default."""
+    labels: bool = False
+    """Write the light's name, or its azimuth and elevation in degrees, on each panel."""
+    gray_ball: bool = False
+    """Draw a gray ball under the light on each panel."""
     width: int | None = None
-    """Width of the pictures in pixels; as the photos by default."""
+    """Width of the pictures (of each panel) in pixels; as the photos by default."""
     height: int | None = None
-    """Height of the pictures in pixels; as the photos by default."""
+    """Height of the pictures (of each panel) in pixels; as the photos by default."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA if there is any."""
     force: bool = False
@@ -60,133 +87,136 @@ class Render(LightFlags):
             InputError: flags do not go together, a file cannot be used, or the scene has no fitted field.
         """
         from relightnerf.devices import resolve_device
+        from relightnerf.rendering import SceneRenderer
+        from relightnerf.saved_views import load_views
         from relightnerf.scene import Scene
 
         self.check()
         scene = Scene.load(self.scene)
-        device = resolve_device(self.device)
-        if self.path is None:
-            self._render_pictures(scene, device)
+        renderer = SceneRenderer(scene, resolve_device(self.device), self.force)
+        views = load_views(self.view).views if self.view else ()
+        if len(views) == 1:
+            self._render_view(renderer, views[0])
+        elif views:
+            replace(self, view=None, path=str(self.view), light_path=str(self.view))._render_video(renderer)
+        elif self.path is not None:
+            self._render_video(renderer)
         else:
-            self._render_video(scene, device)
+            self._render_pictures(renderer)
 
     def check(self) -> None:
         """Raise ``InputError`` for flags that are wrong by themselves or do not go together."""
-        for name, value in (("width", self.width), ("height", self.height), ("fps", self.fps)):
+        numbers = {"width": self.width, "height": self.height, "fps": self.fps, "columns": self.columns}
+        for name, value in numbers.items():
             if value is not None and value < 1:
                 raise InputError(f"--{name} {value}: not above 0", "give a positive whole number")
         self._check_lights()
-        if self.path is None:
+        if self._kind() == "exr" and (self.labels or self.gray_ball):
+            raise InputError("--format exr: holds light, not --labels or --gray-ball", "leave them out, or give png")
+        if self.view is not None:
+            self._check_view()
+        elif self.path is None:
             self._check_pictures()
         else:
             self._check_video()
 
+    def _check_view(self) -> None:
+        others = self.cameras or self.lights or self.path or self._is_lit() or self.capture_light
+        if others or self.light_path != "stand" or self.layout == "grid":
+            raise InputError(
+                f"--view {self.view}: has its own camera and light",
+                "leave out --cameras, --path, --lights, --light-path, lights and --layout grid; or give the file "
+                "as --path for its camera alone, or as --light-path for its light alone",
+            )
+
     def _check_pictures(self) -> None:
-        if self._is_lit() and self.lights is not None:
-            raise InputError("--lights is given, and --light, --point or --envmap as well", "give one or the others")
+        self._check_one_kind_of_light()
         if self.light_path != "stand":
             raise InputError(f"--light-path {self.light_path}: only videos have moving lights", "give --path as well")
-        if self.output is not None and self.output.suffix in _VIDEO_SUFFIXES:
-            raise InputError(
-                f"--output {self.output}: a video needs a path", "give --path orbit, or a folder as --output"
-            )
+        if self._kind() in _VIDEOS:
+            what = f"--output {self.output}" if self.output else f"--format {self.format}"
+            raise InputError(f"{what}: a video needs a path", "give --path orbit, or a folder as --output")
+        if _suffix(self.output) in _PICTURES:
+            raise InputError(f"--output {self.output}: one file for all cameras and lights", "give a folder")
 
     def _check_video(self) -> None:
-        if self.cameras is not None or self.lights is not None or self.capture_light:
+        if self.cameras is not None or (self.layout != "grid" and (self.lights is not None or self.capture_light)):
             raise InputError(
                 "--cameras, --lights and --capture-light are for pictures, --path is for a video",
-                "give the file of cameras as --path, and the light as --light AZ,EL",
+                "give the file of cameras as --path, and the light as --light AZ,EL, or lights for --layout grid",
             )
-        if self.output is not None and self.output.suffix not in _VIDEO_SUFFIXES:
+        self._check_one_kind_of_light()
+        if self.light_path not in LIGHT_PATHS:
+            self._check_light_file(Path(self.light_path))
+        self._video_kind()
+        if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0.0):
+            raise InputError(f"--seconds {self.seconds}: not above 0", "give a longer time")
+
+    def _check_one_kind_of_light(self) -> None:
+        if self._is_lit() and self.lights is not None:
+            raise InputError("--lights is given, and --light, --point or --envmap as well", "give one or the others")
+
+    def _check_light_file(self, path: Path) -> None:
+        if not path.is_file():
+            what = f"--light-path {path}: no such path or file"
+            raise InputError(what, f"give {', '.join(LIGHT_PATHS)}, or a JSON file of lights or keyframes")
+        if self._is_lit() or self.layout == "grid":
+            what = f"--light-path {path}: brings its own lights"
+            raise InputError(what, "leave out --light, --point, --envmap and --layout grid")
+
+    def _kind(self) -> str:
+        return self.format or _suffix(self.output)
+
+    def _video_kind(self) -> str:
+        """Return what to write for a path: one of ``_VIDEOS``, or of ``_PICTURES`` for a folder of numbered pictures.
+
+        Raises:
+            InputError: --output and --format do not say which, or differ.
+        """
+        kind, suffix = self._kind() if self.output else self.format or "mp4", _suffix(self.output)
+        fits = suffix == kind if kind in _VIDEOS else kind in _PICTURES and suffix not in (*_VIDEOS, *_PICTURES)
+        if self.output is not None and not fits:
             raise InputError(
-                f"--output {self.output}: not a kind of video that can be written", "end the name with .mp4 or .gif"
+                f"--output {self.output}: not a kind of video that can be written",
+                "end the name with .mp4 or .gif, or give a folder and --format png or exr for numbered pictures",
             )
-        if not math.isfinite(self.seconds) or self.seconds * self.fps < 1:
-            raise InputError(f"--seconds {self.seconds}: not a single frame", "give a longer time")
+        return kind
 
-    def _render_pictures(self, scene: "Scene", device: str) -> None:
-        from relightnerf.rendering import SceneRenderer, cameras_from_file
+    def _render_pictures(self, renderer: "SceneRenderer") -> None:
+        from relightnerf.pipeline.storyboard import Storyboard
 
-        cameras = cameras_from_file(self.cameras, scene) if self.cameras else scene.cameras()
-        lights = self._named_lights(scene)
-        folder = self.output or scene.renders
-        SceneRenderer(scene, device, self.force).pictures(self._resized(cameras), lights, folder, self.capture_light)
+        shots = Storyboard(self, renderer.scene).pictures()
+        names = [f"{name}.{self.format or 'png'}" for name in shots]
+        renderer.shots(list(shots.values()), self.output or renderer.scene.renders, names, self._look())
 
-    def _render_video(self, scene: "Scene", device: str) -> None:
-        from relightnerf.rendering import SceneRenderer
+    def _render_view(self, renderer: "SceneRenderer", view: "SavedView") -> None:
+        from relightnerf.pipeline.storyboard import Storyboard
 
-        cameras = self._resized(self._path_cameras(scene))
-        output = self.output or scene.renders / f"{Path(str(self.path)).stem}.mp4"
-        lights = self._frame_lights(scene, cameras)
-        SceneRenderer(scene, device, self.force).video(cameras, lights, output, self.fps)
+        kind = self._kind() or "png"
+        if kind not in _PICTURES or (self.output is not None and _suffix(self.output) != kind):
+            what = f"--output {self.output}" if self.output else f"--format {self.format}"
+            raise InputError(f"{what}: one view makes one picture", "give a name that ends with .png or .exr")
+        output = self.output or renderer.scene.renders / f"{Path(str(self.view)).stem}__view.{kind}"
+        shots = Storyboard(self, renderer.scene).view(view)
+        renderer.shots(shots, output.parent, [output.name], self._look(), f".{output.name}.json")
 
-    def _named_lights(self, scene: "Scene") -> "LightSet | Callable[[Camera], dict[str, Light]] | None":
-        from relightnerf.lights import load_lights
+    def _render_video(self, renderer: "SceneRenderer") -> None:
+        from relightnerf.pipeline.storyboard import Storyboard
 
-        if not self._is_lit():
-            return load_lights(self.lights) if self.lights else None
-        lighting = self._lighting(scene)
-        parts = [
-            "_".join(f"{k}{v:g}" for k, v in zip(_LIGHT_PARTS, parse_light(t)[0], strict=True)) for t in self.light
-        ]
-        parts += ["point_" + "_".join(f"{value:g}" for value in parse_point(text)[0]) for text in self.point]
-        if self.envmap is not None:
-            parts.append(f"{self.envmap.stem}_{self.rotation:g}" if self.rotation else self.envmap.stem)
-        return lambda camera: {"+".join(parts): lighting(camera, 0.0)}
+        kind, board = self._video_kind(), Storyboard(self, renderer.scene)
+        stem = Path(str(self.path)).stem
+        output = self.output or renderer.scene.renders / (stem if kind in _PICTURES else f"{stem}.{kind}")
+        shots = board.video()
+        if kind in _PICTURES:
+            renderer.sequence(shots, output, f".{kind}", self._look())
+        else:
+            renderer.video(shots, output, board.rate(), self._look())
 
-    def _path_cameras(self, scene: "Scene") -> "Cameras":
-        from relightnerf import camera_paths
-        from relightnerf.rendering import cameras_from_file
+    def _look(self) -> "Look":
+        from relightnerf.shots import Look
 
-        frames = round(self.seconds * self.fps)
-        capture = scene.cameras()
-        if self.path == "capture":
-            return camera_paths.along_capture(capture, frames)
-        if self.path == "stand":
-            return camera_paths.standing(capture, scene.world_up, frames)
-        if self.path in ("orbit", "spiral"):
-            make = camera_paths.orbit if self.path == "orbit" else camera_paths.spiral
-            return make(capture, scene.world_up, frames, _central_depth(scene, capture))
-        file = Path(str(self.path))
-        if not file.is_file():
-            raise InputError(
-                f"--path {self.path}: no such path or file",
-                "give orbit, spiral, capture, stand, or a JSON file of cameras",
-            )
-        return cameras_from_file(file, scene)
-
-    def _frame_lights(self, scene: "Scene", cameras: "Cameras") -> "list[Light]":
-        import numpy as np
-
-        if not self._is_lit() and self.light_path == "stand":
-            return [None] * len(cameras)
-        lit = self if self._is_lit() else replace(self, light=(_SWEEP_START,))
-        lighting = lit._lighting(scene)
-        phase = np.arange(len(cameras)) / len(cameras)
-        turns = {"stand": 0.0 * phase, "sweep": 360.0 * phase, "swing": _SWING_DEG * np.sin(2.0 * np.pi * phase)}
-        return [lighting(cameras[i], float(turn)) for i, turn in enumerate(turns[self.light_path])]
-
-    def _resized(self, cameras: "Cameras") -> "Cameras":
-        from relightnerf.camera_paths import resized
-
-        width, height = self.width, self.height
-        if width is None and height is None:
-            return cameras
-        width = width or round(cameras.width * height / cameras.height)  # type: ignore[operator]
-        height = height or round(cameras.height * width / cameras.width)
-        return resized(cameras, width, height)
+        return Look(self.columns, self.labels, self.gray_ball)
 
 
-def _central_depth(scene: "Scene", cameras: "Cameras") -> float | None:
-    import numpy as np
-
-    from relightnerf.images import read_array
-
-    medians = []
-    for name in cameras.names:
-        if scene.depth_path(name).is_file():
-            depth = read_array(scene.depth_path(name))
-            height, width = depth.shape
-            centre = depth[height // 3 : -(height // 3), width // 3 : -(width // 3)]
-            medians += [np.median(centre[centre > 0])] if (centre > 0).any() else []
-    return float(np.median(medians)) if medians else None
+def _suffix(path: Path | None) -> str:
+    return path.suffix[1:].lower() if path else ""

@@ -22,6 +22,8 @@ SHEET_LIGHTS = {"left": "dir_23", "right": "dir_18", "above": "dir_14", "front":
 """Lights of the contact sheet, and their names in the reference set."""
 SHEET_VIEWS = 3
 """Views of the contact sheet."""
+VIDEO_SECONDS, VIDEO_FPS = 4.0, 24
+"""Length of the video, and its frames a second."""
 
 
 class StageCommands(NamedTuple):
@@ -154,7 +156,8 @@ class Run:
             light=("0,35",),
             light_frame="camera",
             light_path="swing",
-            seconds=4.0,
+            seconds=VIDEO_SECONDS,
+            fps=VIDEO_FPS,
             device=self.device,
             force=self.force,
         )

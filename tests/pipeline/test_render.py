@@ -10,6 +10,7 @@ from PIL import Image
 from stopping import stop_after
 
 from relightnerf import rendering
+from relightnerf.camera_flags import cameras_from_file
 from relightnerf.cameras import save_cameras
 from relightnerf.color import srgb_to_linear, to_float
 from relightnerf.errors import InputError
@@ -17,7 +18,6 @@ from relightnerf.hdr import write_hdr
 from relightnerf.images import read_image
 from relightnerf.lights import LightSet, save_lights
 from relightnerf.pipeline.render import Render, parse_light
-from relightnerf.rendering import cameras_from_file
 from relightnerf.scene import Scene
 
 AXES = np.eye(3)
@@ -200,6 +200,18 @@ def test_an_unfitted_scene_is_named(tiny_scene: Scene, tmp_path: Path) -> None:
         ({"output": Path("a.mp4")}, "--path"),
         ({"path": "orbit", "output": Path("a.avi")}, "a.avi"),
         ({"path": "orbit", "output": Path("folder")}, ".mp4"),
+        ({"path": "orbit", "output": Path("a.mp4"), "format": "gif"}, "a.mp4"),
+        ({"path": "orbit", "output": Path("a.mp4"), "format": "png"}, "a.mp4"),
+        ({"path": "orbit", "output": Path("a.png")}, "a.png"),
+        ({"path": "orbit", "light_path": "nowhere"}, "--light-path nowhere"),
+        ({"path": "orbit", "light_path": __file__, "light": ("1,2",)}, "brings its own lights"),
+        ({"path": "orbit", "capture_light": True}, "--capture-light"),
+        ({"view": Path("v.json"), "light": ("1,2",)}, "--view v.json"),
+        ({"view": Path("v.json"), "layout": "grid"}, "--view v.json"),
+        ({"format": "exr", "labels": True}, "--format exr"),
+        ({"format": "mp4"}, "--path"),
+        ({"output": Path("a.png")}, "give a folder".capitalize()),
+        ({"columns": 0}, "--columns"),
         ({"path": "orbit", "cameras": Path("c.json")}, "--cameras"),
         ({"path": "orbit", "seconds": 0.0}, "--seconds"),
         ({"path": "orbit", "fps": 0}, "--fps"),

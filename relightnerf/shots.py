@@ -1,0 +1,90 @@
+"""What a rendered file shows: one camera, and one or more panels under lights of their own or with a photo."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.cameras import Camera
+from relightnerf.light_paths import Blend
+from relightnerf.lights import Lighting
+
+Light = Lighting | Blend | Float[np.ndarray, "3"] | None
+"""Any lighting, also together with the capture's own; or a unit vector towards one canonical light in the capture's
+world; or None, the capture's own."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a shot.
+
+    Attributes:
+        label: what to write on it.
+        light: of the rendered picture.
+        photo: shown in place of a rendered picture; of the camera's size.
+    """
+
+    label: str
+    light: Light = None
+    photo: Path | None = None
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One file, or one frame of a video.
+
+    Attributes:
+        camera: of all panels, in the capture's world frame.
+        panels: at least one.
+    """
+
+    camera: Camera
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the panels of a shot come together.
+
+    Attributes:
+        columns: panels in a row; None: about as many as rows.
+        labels: write each panel's label on it.
+        gray_ball: draw a gray ball under each panel's light; not for the capture's own, which is not known.
+    """
+
+    columns: int | None = None
+    labels: bool = False
+    gray_ball: bool = False
+
+
+def described(shots: Sequence[Shot], look: Look) -> dict[str, Any]:
+    """Return what the files depend on, for a manifest."""
+    labels = {"labels": [[panel.label for panel in shot.panels] for shot in shots]} if look.labels else {}
+    return {
+        "names": [shot.camera.name for shot in shots],
+        "camera_to_world": [shot.camera.camera_to_world.tolist() for shot in shots],
+        "intrinsics": [shot.camera.intrinsics.tolist() for shot in shots],
+        "sizes": sorted({(shot.camera.width, shot.camera.height) for shot in shots}),
+        "lights": [list(map(_described_panel, shot.panels)) for shot in shots],
+        "look": vars(look),
+        **labels,
+    }
+
+
+def photos(shots: Iterable[Shot]) -> list[Path]:
+    """Return the photos that shots show, each once."""
+    return list(dict.fromkeys(panel.photo for shot in shots for panel in shot.panels if panel.photo))
+
+
+def _described_panel(panel: Panel) -> object:
+    light = panel.light
+    if panel.photo is not None:
+        return str(panel.photo)
+    if isinstance(light, Blend):
+        return {"capture": light.capture, **light.others.described()}
+    if isinstance(light, Lighting):
+        return light.described()
+    return None if light is None else light.tolist()
