@@ -68,10 +68,9 @@ def cameras_from_file(path: Path, scene: Scene) -> Cameras:
     from relightnerf.field.dataparser import scene_frame
 
     frame = scene_frame(scene, scene.cameras())
-    poses = cameras.camera_to_world.copy()
-    poses[:, :3, :3] = frame.rotation.T @ poses[:, :3, :3]
-    poses[:, :3, 3] = frame.points_world(poses[:, :3, 3])
-    return Cameras(cameras.names, poses, cameras.intrinsics, cameras.width, cameras.height)
+    return Cameras(
+        cameras.names, frame.world_poses(cameras.camera_to_world), cameras.intrinsics, cameras.width, cameras.height
+    )
 
 
 def saved_rate(path: Path) -> int | None:

@@ -20,6 +20,8 @@ def serve(scene: Scene, device: str, host: str, port: int) -> None:
     config, pipeline, step = load_pipeline(scene, device)
     rays = config.viewer.num_rays_per_chunk
     config.vis = "viewer"
-    config.viewer = ViewerConfig(websocket_host=host, websocket_port=port, num_rays_per_chunk=rays)
+    config.viewer = ViewerConfig(
+        websocket_host=host, websocket_port=port, num_rays_per_chunk=rays, default_composite_depth=False
+    )
     say(f"view: open http://{host}:{port} in a browser; Ctrl-C ends it")
     _start_viewer(config, pipeline, step)

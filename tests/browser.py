@@ -38,8 +38,9 @@ def chromium() -> Iterator["Browser"]:
     if executable is None:
         pytest.skip("no Chromium on this system (as root: apt-get install chromium)")
     with playwright.sync_playwright() as driver:
-        # a container's root may not make the name spaces that Chromium's sandbox consists of
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+        # a container's root may not make the name spaces that Chromium's sandbox consists of; WebGL without a GPU
+        arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+        browser = driver.chromium.launch(executable_path=executable, args=arguments)
         yield browser
         browser.close()
 

@@ -1,25 +1,21 @@
 """Exports of a scene: its field under one light, seen from the capture's cameras, on its mesh and beyond."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import open3d as o3d
 
 from relightnerf.export.gaussians import joined, save_gaussians
 from relightnerf.export.mesh import VertexColours
 from relightnerf.export.surface import Background, mesh_gaussians
-from relightnerf.export.views import lit_views
+from relightnerf.export.views import OneLight, lit_views
 from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.rendering import FieldRenderer
 from relightnerf.files import atomic_path
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.scene import Scene
 
-if TYPE_CHECKING:
-    from relightnerf.rendering import Light
 
-
-def write_mesh(path: Path, scene: Scene, field: FieldRenderer, light: "Light") -> None:
+def write_mesh(path: Path, scene: Scene, field: FieldRenderer, light: OneLight) -> None:
     """Write the scene's mesh with the colours of its field, 8 bits a channel: a binary PLY file, atomically.
 
     Args:
@@ -40,7 +36,7 @@ def write_mesh(path: Path, scene: Scene, field: FieldRenderer, light: "Light") -
         o3d.io.write_triangle_mesh(str(temporary), mesh)
 
 
-def write_gaussians(path: Path, scene: Scene, field: FieldRenderer, light: "Light") -> None:
+def write_gaussians(path: Path, scene: Scene, field: FieldRenderer, light: OneLight) -> None:
     """Write the scene as 3D Gaussians: one a vertex of its mesh, and what the cameras see beyond.
 
     Args and errors as ``write_mesh``.

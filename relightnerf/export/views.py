@@ -8,11 +8,14 @@ import numpy as np
 from jaxtyping import Float
 
 from relightnerf.cameras import Camera, Cameras
+from relightnerf.lights import Lighting
 from relightnerf.progress import track
 
 if TYPE_CHECKING:
     from relightnerf.field.rendering import FieldRenderer
-    from relightnerf.lights import Lighting
+
+OneLight = Lighting | Float[np.ndarray, "3"] | None
+"""Any lighting, a unit vector towards one canonical light in the capture's world, or None, the capture's own."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,7 @@ class LitView:
     depth: Float[np.ndarray, "height width"]
 
 
-def lit_views(
-    field: "FieldRenderer", cameras: Cameras, light: "Lighting | Float[np.ndarray, '3'] | None"
-) -> Iterator[LitView]:
+def lit_views(field: "FieldRenderer", cameras: Cameras, light: OneLight) -> Iterator[LitView]:
     """Render the field from each camera under one light, one at a time.
 
     Args:

@@ -54,6 +54,19 @@ class FieldFrame:
         """Bring points from the field's frame back into the capture's world."""
         return points / self.scale @ self.rotation + self.center
 
+    def world_poses(self, camera_to_field: Float[np.ndarray, "*cameras 4 4"]) -> Float[np.ndarray, "*cameras 4 4"]:
+        """Undo ``poses``: bring them from the field's frame into the capture's world."""
+        poses = camera_to_field.copy()
+        poses[..., :3, :3] = self.rotation.T @ camera_to_field[..., :3, :3]
+        poses[..., :3, 3] = self.points_world(camera_to_field[..., :3, 3])
+        return poses
+
+    @property
+    def world_up(self) -> tuple[float, float, float]:
+        """The capture's up, in its own world."""
+        x, y, z = self.rotation[2].tolist()
+        return x, y, z
+
     def directions(self, directions_world: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch 3"]:
         """Turn directions from the capture's world into the field's frame."""
         return directions_world @ self.rotation.T

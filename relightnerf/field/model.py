@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
+from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.cameras.rays import RayBundle
+from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.models.base_model import Model, ModelConfig
-from nerfstudio.viewer.viewer_elements import ViewerCheckbox, ViewerSlider
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
@@ -17,7 +18,7 @@ from relightnerf.field.decoders import CaptureDecoder, LightDecoder
 from relightnerf.field.grids import DensityGrid, Features
 from relightnerf.field.sampling import CONTRACTED_RADIUS, contract, distortion_loss, place_samples, render_weights
 from relightnerf.field.visibility import visibility
-from relightnerf.lights import direction_from_angles
+from relightnerf.viewing.control import LightControl
 
 _COARSE_UPDATE_STEPS = 10
 _TOTAL_VARIATION_STEPS = 5
@@ -136,9 +137,7 @@ class RelightModel(Model):
         self.latents = nn.Parameter(torch.zeros(pictures, config.latents))
         self.register_buffer("format", torch.tensor(FORMAT))
         self._step = 0
-        self.azimuth = ViewerSlider("Light azimuth (deg)", 0.0, -180.0, 180.0, 1.0)
-        self.elevation = ViewerSlider("Light elevation (deg)", 45.0, -90.0, 90.0, 1.0)
-        self.uses_capture_light = ViewerCheckbox("Capture's own light", not self.has_lights)
+        self.light_control = LightControl(metadata.get("frame"))
 
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters by the name of their optimizer."""
@@ -313,12 +312,17 @@ class RelightModel(Model):
         cosine = (normals[:, None] * lights).sum(dim=-1).clamp_min(0.0)
         return torch.stack([arriving - 0.5, arriving * cosine], dim=-1)
 
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """Render a camera: in the viewer under the light of its panel, else under the capture's own."""
+        shown = self.light_control.outputs(camera)
+        return super().get_outputs_for_camera(camera, obb_box) if shown is None else shown
+
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
         """Render rays.
 
         A bundle's metadata may hold ``lights``: (rays, 3 * lights) unit directions in the field's frame. In training
         their colours come as (rays, lights, 3), and ``pictures`` (rays, lights) tells which relit pictures they are
-        compared with; else there is one light, and where there is none, the viewer's.
+        compared with; else there is one light, and where there is none, the capture's own.
 
         Returns:
             ``rgb`` in [0, 1] (sRGB), ``accumulation`` in [0, 1], ``depth`` along the ray in the field's units.
@@ -336,23 +340,14 @@ class RelightModel(Model):
             cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), lights)
             offset = self.light_decoder(transfer, lights, cues, latent)
             return {**outputs, "rgb": torch.sigmoid(logits.detach()[:, None] + offset), "latent": latent}
-        if not self.training and (light := self._current_light(lights, ray_bundle.directions)) is not None:
+        if not self.training and lights is not None:
             transfer = self.encode_light(surface, features, ray_bundle.directions)
-            light = light.expand(len(logits), 1, 3)
+            light = lights[:, None]
             cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), light)
             logits = logits + self.light_decoder(transfer, light, cues)[:, 0]
         if self.training:
             outputs |= {"weights": surface.weights, "edges": surface.edges}
         return {**outputs, "rgb": torch.sigmoid(logits)}
-
-    def _current_light(self, lights: Tensor | None, directions: Tensor) -> Tensor | None:
-        """Return (rays, 1, 3) from the bundle, else (1, 3) from the viewer; None is the capture's own light."""
-        if lights is not None:
-            return lights[:, None]
-        if self.uses_capture_light.value:
-            return None
-        light = direction_from_angles(self.azimuth.value, self.elevation.value)
-        return torch.as_tensor(light[None], dtype=directions.dtype, device=directions.device)
 
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None

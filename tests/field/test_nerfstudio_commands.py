@@ -5,14 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from browser import pixels
 from servers import free_port, page
 
 from relightnerf.images import read_image
 from relightnerf.scene import Scene
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "http://127.0.0.1:9"
@@ -47,8 +53,8 @@ def run(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(run: Path) -> Iterator[tuple[Path, bytes]]:
-    """The folder that ns-eval and ns-render have written to, and the page of ns-viewer; they run side by side."""
+def results(run: Path) -> Iterator[tuple[Path, str]]:
+    """The folder that ns-eval and ns-render have written to, and ns-viewer's address; they run side by side."""
     folder = run.parents[2]
     port, config = free_port(), ["--load-config", run / "config.yml"]
     processes = {
@@ -57,10 +63,10 @@ def results(run: Path) -> Iterator[tuple[Path, bytes]]:
         "ns-viewer": _start(folder, "ns-viewer", *config, "--viewer.websocket-port", port),
     }
     try:
-        shown = page(port, processes["ns-viewer"], folder / "ns-viewer.log")
+        assert b"<html" in page(port, processes["ns-viewer"], folder / "ns-viewer.log").lower()
         for name in ("ns-eval", "ns-render"):
             _finish(processes[name], folder / f"{name}.log")
-        yield folder, shown
+        yield folder, f"http://127.0.0.1:{port}"
     finally:
         for process in processes.values():
             process.send_signal(signal.SIGTERM)
@@ -72,17 +78,25 @@ def test_training_saves_its_last_step(run: Path) -> None:
     assert [path.name for path in (run / "nerfstudio_models").iterdir()] == ["step-000000003.ckpt"]
 
 
-def test_the_saved_run_is_evaluated(results: tuple[Path, bytes]) -> None:
+def test_the_saved_run_is_evaluated(results: tuple[Path, str]) -> None:
     scores = json.loads((results[0] / "eval.json").read_text())
     assert scores["method_name"] == "relightnerf"
     assert 5.0 < scores["results"]["psnr"] < 60.0
 
 
-def test_the_saved_run_is_rendered(results: tuple[Path, bytes], tiny_scene: Scene) -> None:
+def test_the_saved_run_is_rendered(results: tuple[Path, str], tiny_scene: Scene) -> None:
     (picture,) = (results[0] / "renders").rglob("rgb*")
     assert read_image(picture).shape == (tiny_scene.height, tiny_scene.width, 3)
     assert read_image(picture).std() > 2.0
 
 
-def test_the_saved_run_is_shown_in_the_viewer(results: tuple[Path, bytes]) -> None:
-    assert b"<html" in results[1].lower()
+def test_the_saved_run_is_shown_in_the_viewer_with_the_light_s_panel(
+    results: tuple[Path, str], browser: "Browser"
+) -> None:
+    viewer = browser.new_page(viewport={"width": 900, "height": 560})
+    viewer.goto(results[1])
+    viewer.get_by_role("button", name="Sweep").wait_for(timeout=120_000)
+    end = time.monotonic() + 120.0
+    while pixels(viewer.locator("canvas[data-engine]")).std() < 5.0:
+        assert time.monotonic() < end, "no picture"
+        viewer.wait_for_timeout(200)

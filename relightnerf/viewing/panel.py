@@ -1,0 +1,181 @@
+"""The light panel: controls in the viewer's side bar for everything that ``LightSettings`` holds, and more."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import viser
+
+from relightnerf.color import linear_to_srgb, srgb_to_linear
+from relightnerf.lights import Lighting
+from relightnerf.viewing.settings import PRESETS, Lamp, LightSettings
+
+LightAction = Literal["change", "frame", "preset", "environment", "sweep", "save", "look"]
+"""What people did: moved a control of the light, chose a frame or a preset, gave a map, pressed a button, or changed
+what is shown beside the light."""
+
+_MOST_INTENSITY = 4.0
+_SECOND = Lamp(-135.0, 30.0, intensity=0.5)
+
+
+@dataclass(frozen=True)
+class _LampControls:
+    azimuth: viser.GuiInputHandle[float]
+    elevation: viser.GuiInputHandle[float]
+    intensity: viser.GuiInputHandle[float]
+    color: viser.GuiInputHandle[tuple[int, int, int]]
+
+    @classmethod
+    def add(cls, gui: viser.GuiApi, lamp: Lamp) -> "_LampControls":
+        return cls(
+            gui.add_slider("Azimuth", -180.0, 180.0, 1.0, lamp.azimuth_deg, hint="Degrees, see Frame"),
+            gui.add_slider("Elevation", -90.0, 90.0, 1.0, lamp.elevation_deg, hint="Degrees above the horizon"),
+            gui.add_slider("Intensity", 0.0, _MOST_INTENSITY, 0.05, lamp.intensity),
+            gui.add_rgb("Colour", _to_picker(lamp.color)),
+        )
+
+    def read(self) -> Lamp:
+        red, green, blue = srgb_to_linear(np.array(self.color.value) / 255.0).tolist()
+        return Lamp(self.azimuth.value, self.elevation.value, (red, green, blue), self.intensity.value)
+
+    def write(self, lamp: Lamp) -> None:
+        for control, value in (
+            (self.azimuth, round(lamp.azimuth_deg, 1)),
+            (self.elevation, round(lamp.elevation_deg, 1)),
+            (self.intensity, lamp.intensity),
+            (self.color, _to_picker(lamp.color)),
+        ):
+            _write(control, value)
+
+
+class LightPanel:
+    """Controls of the light, and of what is shown with it.
+
+    Args:
+        gui: where to put it.
+        has_lights: whether the field knows other lights than the capture's own.
+        settings: what it says at first.
+        act: called in a thread when people use it, with what they did and in which browser; programs that write to it
+            call nothing.
+    """
+
+    def __init__(
+        self,
+        gui: viser.GuiApi,
+        has_lights: bool,
+        settings: LightSettings,
+        act: Callable[[LightAction, viser.GuiEvent], None],
+    ) -> None:
+        self._act = act
+        self._sky: Lighting | None = None
+        with gui.add_folder("Light", order=0):
+            if has_lights:
+                self._add_light(gui, settings)
+            else:
+                gui.add_markdown("This field knows the capture's own light only. `relightnerf fit` teaches it others.")
+            self._add_views(gui, has_lights)
+        if has_lights:
+            self._watch()
+
+    def _add_light(self, gui: viser.GuiApi, settings: LightSettings) -> None:
+        self.capture = gui.add_checkbox(
+            "Capture's own light", settings.uses_capture_light, hint="The light of the photos; any control leaves it"
+        )
+        names = tuple(PRESETS)
+        self.presets = (
+            gui.add_button_group("From", names[:2], hint="As seen from here"),
+            gui.add_button_group("", names[2:], hint="As seen from here"),
+        )
+        hint = "world: azimuth from +x, counter-clockwise from above; camera: from behind the camera to the right"
+        self.frame = gui.add_dropdown("Frame", ("world", "camera"), settings.frame, hint=hint)
+        self.first = _LampControls.add(gui, settings.lamps[0])
+        self.ambient = gui.add_slider("Ambient", 0.0, _MOST_INTENSITY, 0.05, settings.ambient)
+        self.sweep = gui.add_button("Sweep", icon=viser.Icon.ROTATE_360, hint="Turns the light once around")
+        with gui.add_folder("Second light", expand_by_default=False):
+            self.has_second = gui.add_checkbox("On", False)
+            self.second = _LampControls.add(gui, _SECOND)
+        with gui.add_folder("Environment map", expand_by_default=False):
+            self.environment = gui.add_upload_button("Open .exr or .hdr", icon=viser.Icon.UPLOAD)
+            self.sky_rotation = gui.add_slider("Rotation", -180.0, 180.0, 1.0, 0.0, disabled=True)
+            self.sky_intensity = gui.add_slider("Intensity", 0.0, _MOST_INTENSITY, 0.05, 1.0, disabled=True)
+
+    def _add_views(self, gui: viser.GuiApi, has_lights: bool) -> None:
+        self.compares = gui.add_checkbox("Compare", False, visible=has_lights, hint="The capture's own light, and this")
+        self.split = gui.add_slider("Split", 0.0, 1.0, 0.01, 0.5, visible=False)
+        self.shows_dome = gui.add_checkbox("Handle on a dome", has_lights, visible=has_lights)
+        self.shows_ball = gui.add_checkbox("Gray ball", has_lights, visible=has_lights)
+        self.name = gui.add_text("View's name", "view")
+        self.save = gui.add_button("Save view", icon=viser.Icon.CAMERA, hint="A PNG, and a JSON for `render --view`")
+        self.save.on_click(lambda event: self._act("save", event))
+
+    def _watch(self) -> None:
+        controls: list[Any] = [self.ambient, self.has_second, self.sky_rotation, self.sky_intensity]
+        for lamp in (self.first, self.second):
+            controls += [lamp.azimuth, lamp.elevation, lamp.intensity, lamp.color]
+        for control in controls:
+            control.on_update(self._reporter("change", leaves_capture=True))
+        for control in (self.compares, self.split, self.shows_dome, self.shows_ball):
+            control.on_update(self._reporter("look"))
+        self.capture.on_update(self._reporter("change"))
+        self.frame.on_update(self._reporter("frame"))
+        for group in self.presets:
+            group.on_click(self._reporter("preset"))
+        self.sweep.on_click(self._reporter("sweep"))
+        self.environment.on_upload(self._reporter("environment"))
+
+    def _reporter(self, action: LightAction, leaves_capture: bool = False) -> Callable[[viser.GuiEvent], None]:
+        def report(event: viser.GuiEvent) -> None:
+            if event.client is None:  # written by a program
+                return
+            if leaves_capture:
+                _write(self.capture, False)
+            self.split.visible = self.compares.value
+            self._act(action, event)
+
+        return report
+
+    def read(self) -> LightSettings:
+        """Return what the panel says."""
+        second = (self.second.read(),) if self.has_second.value else ()
+        return LightSettings(
+            self.capture.value,
+            self.frame.value,  # type: ignore[arg-type]
+            (self.first.read(), *second),
+            self.ambient.value,
+            self._sky,
+            self.sky_rotation.value,
+            self.sky_intensity.value,
+        )
+
+    def write(self, settings: LightSettings) -> None:
+        """Let the panel say something."""
+        self._sky = settings.sky
+        for lamp, controls in zip(settings.lamps, (self.first, self.second), strict=False):
+            controls.write(lamp)
+        for control, value in (
+            (self.capture, settings.uses_capture_light),
+            (self.frame, settings.frame),
+            (self.ambient, settings.ambient),
+            (self.has_second, len(settings.lamps) > 1),
+            (self.sky_rotation, round(settings.sky_rotation_deg, 1)),
+            (self.sky_intensity, settings.sky_intensity),
+        ):
+            _write(control, value)
+        self.sky_rotation.disabled = self.sky_intensity.disabled = settings.sky is None
+
+
+def with_sky_alone(settings: LightSettings, sky: Lighting) -> LightSettings:
+    """Return settings with an environment map and nothing else: the other lights can be turned up again."""
+    lamps = tuple(replace(lamp, intensity=0.0) for lamp in settings.lamps)
+    return replace(settings, uses_capture_light=False, lamps=lamps, ambient=0.0, sky=sky)
+
+
+def _write(control: viser.GuiInputHandle[Any], value: Any) -> None:
+    if control.value != value:
+        control.value = value
+
+
+def _to_picker(color: tuple[float, float, float]) -> tuple[int, int, int]:
+    red, green, blue = np.round(255.0 * linear_to_srgb(np.array(color))).astype(int).tolist()
+    return red, green, blue

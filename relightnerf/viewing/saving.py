@@ -1,0 +1,33 @@
+"""Views that people keep: a PNG of what they see, and a JSON that ``render`` makes it from again."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from relightnerf.color import to_uint8
+from relightnerf.images import write_image
+from relightnerf.saved_views import SavedView, save_view
+
+
+def keep_view(folder: Path, name: str, picture: Float[np.ndarray, "height width 3"], view: SavedView) -> Path:
+    """Write ``<name>.png`` and ``<name>.json``, with a number behind the name where there is one like it already.
+
+    Args:
+        folder: where to.
+        name: what people call it; characters that file names had better not have become dashes.
+        picture: sRGB in [0, 1].
+        view: what it shows.
+
+    Returns:
+        The JSON file.
+    """
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "view"
+    number, path = 1, folder / f"{stem}.json"
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}_{number}.json"
+    write_image(path.with_suffix(".png"), to_uint8(picture))
+    save_view(path, view)
+    return path
