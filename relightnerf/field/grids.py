@@ -19,7 +19,7 @@ class DensityGrid(nn.Module):
         super().__init__()
         self.values = nn.Parameter(torch.zeros(1, 1, *[resolution] * 3))
         self.register_buffer("coarse", torch.zeros(1, 1, 1))
-        self._nodes: tuple[int, int, Tensor] | None = None
+        self._nodes: Tensor | None = None
         self.update_coarse()
 
     def forward(self, points: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch"]:
@@ -28,15 +28,19 @@ class DensityGrid(nn.Module):
 
     @torch.no_grad()
     def nodes(self) -> Float[Tensor, "side side side"]:
-        """Return the density at the grid's nodes; computed anew only after the values have changed."""
-        state = (self.values.data_ptr(), self.values._version)
-        if self._nodes is None or self._nodes[:2] != state:
-            self._nodes = (*state, _activate(self.values[0, 0]))
-        return self._nodes[2]
+        """Return the density at the grid's nodes, computed once until ``changed`` is called."""
+        if self._nodes is None:
+            self._nodes = _activate(self.values[0, 0])
+        return self._nodes
+
+    def changed(self) -> None:
+        """Say that the values are others than when ``nodes`` was called (fused optimizers leave no trace of it)."""
+        self._nodes = None
 
     @torch.no_grad()
     def update_coarse(self) -> None:
         """Refresh ``coarse``, a copy at half the resolution: for placing samples."""
+        self.changed()
         side = self.values.shape[-1] // 2
         self.coarse = functional.interpolate(_activate(self.values), size=(side,) * 3, mode="area")[0, 0]
 

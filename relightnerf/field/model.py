@@ -185,6 +185,7 @@ class RelightModel(Model):
         latents = state_dict["latents"]
         if latents.shape != self.latents.shape:
             self.latents.data = torch.zeros_like(latents, device=self.device)
+        self.density.changed()
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def load_warmup(self, state: dict[str, Tensor]) -> None:
@@ -197,6 +198,8 @@ class RelightModel(Model):
 
     def _freeze(self, step: int) -> None:
         warmup = self._is_warmup(step)
+        if warmup:
+            self.density.changed()
         for kept in (self.density, self.capture_features, self.capture_decoder):
             kept.requires_grad_(warmup)
         for module in (self.light_features, self.light_decoder):

@@ -39,7 +39,7 @@ def train(config: RelightTrainerConfig, description: str, warmup: Path | None = 
     steps = range(trainer._start_step, config.max_num_iterations)
     saved = time.monotonic()
     for step in track(steps, description, done=trainer._start_step):
-        _step(trainer, step)
+        train_step(trainer, step)
         if time.monotonic() - saved > _SECONDS_PER_SAVE:
             trainer.save_checkpoint(step)
             saved = time.monotonic()
@@ -84,7 +84,8 @@ def _set_up(config: RelightTrainerConfig) -> RelightTrainer:
     return trainer
 
 
-def _step(trainer: RelightTrainer, step: int) -> None:
+def train_step(trainer: RelightTrainer, step: int) -> None:
+    """Do one step, and what the model and the data manager have to do before and after it."""
     trainer.step = step
     trainer.pipeline.train()
     for callback in trainer.callbacks:

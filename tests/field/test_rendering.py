@@ -16,6 +16,7 @@ from relightnerf.field.folders import newest_checkpoint, run_folder
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.rendering import FeatureBuffer, FieldRenderer
 from relightnerf.field.runs import load_pipeline, run_config
+from relightnerf.field.training import train_step
 from relightnerf.lights import Lighting, environment_lighting, rotation_between
 from relightnerf.pipeline.geometry import base_field
 from relightnerf.scene import Scene
@@ -30,8 +31,7 @@ def test_a_trained_field_saved_and_loaded_gives_the_same_pictures(tiny_scene: Sc
     trainer = config.setup(local_rank=0, world_size=1)
     trainer.setup()
     for step in range(4):
-        trainer.pipeline.train()
-        trainer.train_iteration(step)
+        train_step(trainer, step)
     trainer.save_checkpoint(3)
     config.save_config()
     camera = tiny_scene.cameras()[0]
