@@ -4,6 +4,7 @@ nerfstudio imports this module for every command of every method, so it imports 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,12 +34,25 @@ class FusedAdamConfig(AdamOptimizerConfig):
     """Use torch's fused kernel (CPU and CUDA)."""
 
 
-def field_config(warmup_steps: int = 2000, light_steps: int = 2000) -> RelightTrainerConfig:
+_LARGE = {
+    "density_resolutions": (48, 112, 200),
+    "plane_resolutions": (64, 192, 512),
+    "light_plane_resolution": 256,
+    "light_hidden": 128,
+    "light_basis": 64,
+}
+FieldSize = Literal["default", "large"]
+
+
+def field_config(
+    warmup_steps: int = 2000, light_steps: int = 2000, size: FieldSize = "default"
+) -> RelightTrainerConfig:
     """Return the training recipe.
 
     Args:
         warmup_steps: steps on the capture's photos.
         light_steps: steps on relit images after them.
+        size: of the grids and of the light's decoder.
     """
     total = max(warmup_steps, 1)
     return RelightTrainerConfig(
@@ -59,6 +73,7 @@ def field_config(warmup_steps: int = 2000, light_steps: int = 2000) -> RelightTr
                 warmup_steps=warmup_steps,
                 resize_steps=(round(0.15 * total), round(0.4 * total)),
                 near_plane_steps=round(0.2 * total),
+                **(_LARGE if size == "large" else {}),  # type: ignore[arg-type]
             ),
         ),
         optimizers={

@@ -7,7 +7,7 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 
 from relightnerf.errors import InputError
 from relightnerf.field.folders import METHODS, newest_checkpoint, run_folder
-from relightnerf.field.method import field_config
+from relightnerf.field.method import FieldSize, field_config
 from relightnerf.field.splat_method import splat_config
 from relightnerf.field.trainer import RelightTrainerConfig
 from relightnerf.field.training import read_checkpoint
@@ -22,6 +22,7 @@ def run_config(
     steps: tuple[int, int],
     device: str,
     method: str = METHODS[0],
+    size: FieldSize = "default",
 ) -> RelightTrainerConfig:
     """Return the settings of a run whose files go to ``<output>/<method>/run``.
 
@@ -33,8 +34,9 @@ def run_config(
         steps: on the capture's photos, and on relit images after them.
         device: ``cpu`` or ``cuda``.
         method: one of ``METHODS``.
+        size: of a field on grids.
     """
-    config = field_config(*steps) if method == METHODS[0] else splat_config(*steps)
+    config = field_config(*steps, size) if method == METHODS[0] else splat_config(*steps)
     config.output_dir, config.experiment_name, config.timestamp = output.parent.absolute(), output.name, "run"
     config.machine.device_type = device
     parser = config.pipeline.datamanager.dataparser

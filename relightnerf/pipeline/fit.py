@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from relightnerf.scene import Scene
     from relightnerf.stage import Stage
 
-STEPS = {"quick": 800, "full": 5000}
+STEPS = {"quick": 800, "full": 5000, "large": 8000}
 """Training steps on relit images by preset."""
 _SPLAT = "relightnerf-splat"
 
@@ -20,8 +20,8 @@ class Fit:
 
     scene: Path
     """Scene folder."""
-    preset: Literal["quick", "full"] = "full"
-    """quick: a short fit; full: a longer one."""
+    preset: Literal["quick", "full", "large"] = "full"
+    """quick: a short fit; full: a longer one; large: the longest. The field is as large as the base field."""
     steps: int | None = None
     """Training steps, in place of the preset's."""
     eval_every: int | None = None
@@ -96,8 +96,9 @@ class Fit:
 def _fit_grids(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
     from relightnerf.field.runs import run_config
     from relightnerf.field.training import train
+    from relightnerf.pipeline.geometry import base_size
 
-    config = run_config(scene, scene.field, eval_every, scene.matched.name, (0, steps), device)
+    config = run_config(scene, scene.field, eval_every, scene.matched.name, (0, steps), device, size=base_size(scene))
     train(config, "relightable field", checkpoint)
     _write_held_out(scene, eval_every)
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from relightnerf.cameras import Cameras
+    from relightnerf.field.method import FieldSize
     from relightnerf.geometry.depth_sources import DepthSource
     from relightnerf.scene import Scene
     from relightnerf.stage import Stage
 
-STEPS = {"quick": 1000, "full": 5000}
+STEPS = {"quick": 1000, "full": 5000, "large": 6000}
 """Training steps of the base field by preset."""
+_LARGE = "large"
 
 
 @dataclass
@@ -21,8 +23,8 @@ class Geometry:
 
     scene: Path
     """Scene folder."""
-    preset: Literal["quick", "full"] = "full"
-    """quick: a short fit; full: a longer one."""
+    preset: Literal["quick", "full", "large"] = "full"
+    """quick: a short fit; full: a longer one; large: a longer one of a larger field."""
     steps: int | None = None
     """Training steps of the base field, in place of the preset's."""
     eval_every: int = 8
@@ -51,7 +53,8 @@ class Geometry:
         photos = [scene.image_path(name) for name in cameras.names]
         check_pictures(photos, (scene.width, scene.height), "run `relightnerf prepare --force`")
         source = load_depth_source(self.depth_source, cameras, device)
-        stage.run(lambda: _work(scene, cameras, source, steps, self.eval_every, device), self.force)
+        size: FieldSize = "large" if self.preset == _LARGE else "default"
+        stage.run(lambda: _work(scene, cameras, source, steps, self.eval_every, size, device), self.force)
 
     def training_steps(self) -> int:
         """Return the steps of the base field.
@@ -78,13 +81,18 @@ class Geometry:
 
         steps, scene = self.training_steps(), Scene.load(self.scene)
         parameters = {"steps": steps, "eval_every": self.eval_every, "depth_source": self.depth_source}
+        if self.preset == _LARGE:
+            parameters["size"] = _LARGE
         files = depth_files(self.depth_source, scene.cameras().names)
         return Stage("geometry", scene.geometry, parameters, [scene.capture, *files])
 
     @classmethod
     def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Geometry":
         """Return the flags that a manifest's parameters came from."""
-        return cls(scene, **preset_flags(STEPS, parameters))
+        flags = dict(parameters)
+        is_large = flags.pop("size", None) == _LARGE
+        presets = {name: steps for name, steps in STEPS.items() if (name == _LARGE) == is_large}
+        return cls(scene, **({"preset": _LARGE} if is_large else {}) | preset_flags(presets, flags))
 
 
 def preset_flags(presets: Mapping[str, int], parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +106,23 @@ def base_field(scene: "Scene") -> Path:
     return scene.geometry / "field"
 
 
-def _work(scene: "Scene", cameras: "Cameras", source: "DepthSource", steps: int, eval_every: int, device: str) -> None:
+def base_size(scene: "Scene") -> "FieldSize":
+    """Return the size of the base field, which the relightable one has as well."""
+    from relightnerf.files import read_json
+    from relightnerf.stage import MANIFEST
+
+    return "large" if read_json(scene.geometry / MANIFEST)["parameters"].get("size") == _LARGE else "default"
+
+
+def _work(
+    scene: "Scene",
+    cameras: "Cameras",
+    source: "DepthSource",
+    steps: int,
+    eval_every: int,
+    size: "FieldSize",
+    device: str,
+) -> None:
     from relightnerf.field.rendering import FieldRenderer
     from relightnerf.field.runs import run_config
     from relightnerf.field.split import held_out
@@ -107,7 +131,7 @@ def _work(scene: "Scene", cameras: "Cameras", source: "DepthSource", steps: int,
     from relightnerf.images import read_array, write_array
     from relightnerf.progress import track
 
-    train(run_config(scene, base_field(scene), eval_every, "", (steps, 0), device), "base field")
+    train(run_config(scene, base_field(scene), eval_every, "", (steps, 0), device, size=size), "base field")
     write_json(scene.geometry / "heldout.json", {"views": held_out(cameras.names, eval_every)})
     renderer = FieldRenderer.load(scene, device, base_field(scene))
     for camera in track([cameras[i] for i in range(len(cameras))], "depth"):

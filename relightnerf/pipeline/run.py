@@ -44,8 +44,9 @@ class Run:
     """Folder of photos, video file, COLMAP model, or nerfstudio dataset."""
     scene: Path
     """Scene folder to write to; a stopped run goes on where it stopped."""
-    preset: Literal["quick", "full"] = "full"
-    """quick: small pictures, minutes on a laptop's CPU; full: larger pictures and a longer fit."""
+    preset: Literal["quick", "full", "large"] = "full"
+    """quick: small pictures, minutes on a laptop's CPU; full: larger pictures and a longer fit; large:
+    a larger field as well."""
     relighter: str = "compact"
     """The 2D relighter: compact (its weights come with relightnerf), shading (ray-cast, no learning), or a diffusion
     model's folder or hub id."""
@@ -126,7 +127,7 @@ class Run:
         scene, preset, device, force = self.scene, self.preset, self.device, self.force
         relighter, diffusion = self.relighter, self.diffusion
         return StageCommands(
-            Prepare(self.capture, scene, preset=preset, force=force),
+            Prepare(self.capture, scene, preset="quick" if preset == "quick" else "full", force=force),
             Geometry(scene, preset=preset, device=device, force=force),
             Synthesize(scene, relighter=relighter, device=device, diffusion=diffusion, force=force),
             Match(scene, relighter=relighter, consistency=self.consistency, force=force),
