@@ -14,14 +14,13 @@ from nerfstudio.models.splatfacto import SplatfactoModel, SplatfactoModelConfig
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from relightnerf.export.gaussians import load_gaussians
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder, zero_last
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.model import FORMAT
 from relightnerf.field.splat_rasterizer import SplatCamera, splat
+from relightnerf.field.splat_seeds import seeded
 
 _NEVER = 1 << 30
-_WHOLE = 1e-4
 
 
 @dataclass
@@ -96,8 +95,8 @@ class SplatModel(SplatfactoModel):
         )
         pictures = 1 if lights is None else self.num_train_data * lights.shape[1]
         self.latents = nn.Parameter(torch.zeros(pictures, config.latents))
-        self.strategy = _strategy(config, self.num_train_data)
         self.register_buffer("format", torch.tensor(FORMAT))
+        self.strategy = _strategy(config, self.num_train_data)
         self.strategy_state = self.strategy.initialize_state(scene_scale=1.0)
         self.info: dict[str, Any] = {}
         self.step, self.crop_box, self.background_color = 0, None, torch.zeros(3)
@@ -105,7 +104,7 @@ class SplatModel(SplatfactoModel):
     def _first_gaussians(self, frame: FieldFrame | None) -> dict[str, nn.Parameter]:
         config = self.config
         if config.seeds is not None and config.seeds.is_file() and frame is not None:
-            values = _seeded(config.seeds, frame)
+            values = seeded(config.seeds, frame)
         else:
             count = config.num_random
             values = {
@@ -119,9 +118,6 @@ class SplatModel(SplatfactoModel):
         values["features_rest"] = 0.01 * torch.randn(count, config.capture_channels)
         values["light_features"] = 0.01 * torch.randn(count, config.light_channels)
         return {name: nn.Parameter(value) for name, value in values.items()}
-
-    def light_cues(self, *_: Tensor) -> None:
-        """Return none: Gaussians have no grid of density that light could be followed through."""
 
     def get_gaussian_param_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the Gaussians' parameters by name: each needs an optimizer of its own."""
@@ -205,6 +201,9 @@ class SplatModel(SplatfactoModel):
         """Return what the light's decoder needs of each pixel, for any light."""
         return self.light_decoder.encode(features, directions)
 
+    def light_cues(self, *_: Tensor) -> None:
+        """Return no cues: there is no density here through which light could be marched."""
+
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:
         """Render one camera.
 
@@ -223,7 +222,7 @@ class SplatModel(SplatfactoModel):
             features, directions = seen.features[chosen], seen.directions[chosen]
             latent = (self.latents - self.latents.mean(dim=0))[metadata["pictures"]]
             transfer = self.encode_light(features, directions)
-            offset = self.light_decoder(transfer, metadata["lights"], latents=latent)
+            offset = self.light_decoder(transfer, metadata["lights"], None, latent.expand(len(chosen), -1, -1))
             logits = self.capture_logits(features, directions)[:, None] + offset
             return {**outputs, "rgb": torch.sigmoid(logits), "latent": latent}
         if self.training and seen.info:
@@ -278,27 +277,6 @@ def _strategy(config: SplatModelConfig, views: int) -> DefaultStrategy:
         pause_refine_after_reset=views + config.refine_every,
         absgrad=True,
     )
-
-
-def _seeded(path: Path, frame: FieldFrame) -> dict[str, Tensor]:
-    """Return a file's Gaussians in the field's frame, as parameters before their activations."""
-    from scipy.spatial.transform import Rotation
-
-    seeds = load_gaussians(path)
-    turned = Rotation.from_matrix(frame.rotation) * Rotation.from_quat(seeds.rotations[:, [1, 2, 3, 0]])
-    values = {
-        "means": frame.points(seeds.means),
-        "scales": np.log(seeds.scales * frame.scale),
-        "quats": turned.as_quat()[:, [3, 0, 1, 2]],
-        "opacities": _logit(seeds.opacities)[:, None],
-        "features_dc": _logit(seeds.colors),
-    }
-    return {name: torch.as_tensor(value, dtype=torch.float32) for name, value in values.items()}
-
-
-def _logit(values: np.ndarray) -> np.ndarray:
-    values = values.clip(_WHOLE, 1.0 - _WHOLE)
-    return np.log(values / (1.0 - values))
 
 
 def _opencv_camera(camera: Cameras) -> tuple[SplatCamera, Float[Tensor, "pixels 3"]]:

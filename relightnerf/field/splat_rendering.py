@@ -17,12 +17,13 @@ class SplatRenderer(FieldRenderer):
 
     @torch.no_grad()
     def features(self, camera: Camera) -> FeatureBuffer:
-        """Splat once; as ``FieldRenderer.features``."""
+        """Splat once; as ``FieldRenderer.features``, but normals, which only light cues need, face the camera."""
         model, seen = self._model, self._seen(camera)
         logits = model.capture_logits(seen.features, seen.directions)
         transfer = model.encode_light(seen.features, seen.directions) if model.has_lights else None
-        points = self._place(camera.points_world((seen.depth[..., 0] / self._frame.scale).cpu().numpy()).reshape(-1, 3))
-        return FeatureBuffer(camera, logits, transfer, points, torch.zeros_like(points))
+        depth = (seen.depth[..., 0] / self._frame.scale).cpu().numpy()
+        points = self._tensor(self._frame.points(camera.points_world(depth).reshape(-1, 3)))
+        return FeatureBuffer(camera, logits, transfer, points, -seen.directions)
 
     @torch.no_grad()
     def depth(self, camera: Camera) -> Float[np.ndarray, "height width"]:

@@ -111,7 +111,7 @@ def test_seeds_are_where_they_were_in_the_capture_s_world(tmp_path: Path) -> Non
     depth = direct.depth.numpy()[..., 0]
     np.testing.assert_allclose(renderer.depth(CAMERA)[whole], depth[whole], rtol=1e-4)
     points = seen.points.numpy().reshape(24, 32, 3)
-    np.testing.assert_allclose(points[whole], CAMERA.points_world(depth)[whole], atol=1e-3)
+    np.testing.assert_allclose(points[whole], frame.points(CAMERA.points_world(depth))[whole], atol=1e-3)
 
 
 def test_a_state_of_another_number_of_gaussians_is_loaded() -> None:
