@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from relightnerf import camera_paths
-from relightnerf.cameras import Cameras, load_cameras
+from relightnerf.cameras import Cameras
 from relightnerf.errors import InputError
 from relightnerf.files import read_json
 from relightnerf.images import read_array
+from relightnerf.rendering import cameras_from_file
 from relightnerf.saved_views import is_saved_views, load_views
 from relightnerf.scene import Scene
 
@@ -32,12 +33,12 @@ def path_cameras(scene: Scene, path: str, frames: int) -> Cameras:
     if path == "capture":
         return camera_paths.along_capture(capture, frames)
     if path == "stand":
-        return camera_paths.standing(camera_paths.central_view(capture, up), frames)
+        return camera_paths.standing(capture, up, frames)
     if path in NAMED_PATHS:
         make = camera_paths.orbit if path == "orbit" else camera_paths.spiral
         return make(capture, up, frames, _central_depth(scene, capture))
     if path in capture.names:
-        return camera_paths.standing(capture[capture.names.index(path)], frames)
+        return camera_paths.standing_at(capture[capture.names.index(path)], frames)
     file = Path(path)
     if not file.is_file():
         raise InputError(
@@ -47,30 +48,6 @@ def path_cameras(scene: Scene, path: str, frames: int) -> Cameras:
     if is_saved_views(file):
         return camera_paths.through(load_views(file).cameras(), frames)
     return cameras_from_file(file, scene)
-
-
-def cameras_from_file(path: Path, scene: Scene) -> Cameras:
-    """Read cameras in the capture's world.
-
-    Args:
-        path: a ``transforms.json``; views or keyframes saved by the viewer; or a camera path that nerfstudio's viewer
-            has saved for the scene: it shows, and saves, poses in the field's own frame, and these are brought back.
-        scene: the scene.
-
-    Raises:
-        InputError: the file cannot be used.
-    """
-    if is_saved_views(path):
-        return load_views(path).cameras()
-    cameras = load_cameras(path)
-    if "camera_path" not in read_json(path):
-        return cameras
-    from relightnerf.field.dataparser import scene_frame
-
-    frame = scene_frame(scene, scene.cameras())
-    return Cameras(
-        cameras.names, frame.world_poses(cameras.camera_to_world), cameras.intrinsics, cameras.width, cameras.height
-    )
 
 
 def saved_rate(path: Path) -> int | None:

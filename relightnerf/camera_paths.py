@@ -113,7 +113,12 @@ def spiral(cameras: Cameras, world_up: tuple[float, float, float], frames: int, 
     return _path(cameras, np.array([look_at(place, target, tuple(centre.camera_to_world[:3, 1])) for place in places]))
 
 
-def standing(camera: Camera, frames: int) -> Cameras:
+def standing(cameras: Cameras, world_up: tuple[float, float, float], frames: int) -> Cameras:
+    """Stay at the capture's central view."""
+    return standing_at(central_view(cameras, world_up), frames)
+
+
+def standing_at(camera: Camera, frames: int) -> Cameras:
     """Stay at one camera."""
     pose, intrinsics = camera.camera_to_world[None], camera.intrinsics[None]
     return Cameras(

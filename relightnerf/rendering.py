@@ -9,16 +9,17 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from relightnerf.cameras import Camera, Cameras
+from relightnerf.cameras import Camera, Cameras, load_cameras
 from relightnerf.color import linear_to_srgb, srgb_to_linear, to_float, to_uint8
 from relightnerf.errors import InputError
-from relightnerf.files import list_files
+from relightnerf.files import list_files, read_json
 from relightnerf.hdr import write_hdr
 from relightnerf.images import read_image, write_image
 from relightnerf.layouts import grid, labelled, with_ball
 from relightnerf.light_paths import Blend
 from relightnerf.lights import Lighting, LightSet
 from relightnerf.progress import track
+from relightnerf.saved_views import is_saved_views, load_views
 from relightnerf.scene import Scene
 from relightnerf.shots import Light, Look, Panel, Shot, described, photos
 from relightnerf.stage import MANIFEST, Stage
@@ -101,7 +102,21 @@ class SceneRenderer:
         stage.run(lambda: self._write(shots, files, look), self.force)
         return files
 
-    def video(self, shots: Sequence[Shot], output: Path, fps: int, look: Look = _PLAIN) -> None:
+    def video(self, cameras: Cameras, lights: Sequence[Light], output: Path, fps: int) -> None:
+        """Write a video, one frame a camera; as ``film``.
+
+        Args:
+            cameras: one a frame, in the capture's world frame.
+            lights: one a frame.
+            output: an ``.mp4`` or ``.gif``.
+            fps: frames a second.
+
+        Raises:
+            InputError: there is no fitted field, or the video cannot be written.
+        """
+        self.film([Shot(cameras[i], (Panel("", light),)) for i, light in enumerate(lights)], output, fps)
+
+    def film(self, shots: Sequence[Shot], output: Path, fps: int, look: Look = _PLAIN) -> None:
         """Write a video, one frame a shot; the frames lie in a hidden folder beside it until it is complete.
 
         Args:
@@ -169,6 +184,30 @@ def field_files(scene: Scene) -> list[Path]:
             f"run `relightnerf fit --scene {scene.root}` first",
         )
     return [scene.capture / "transforms.json", *checkpoints]
+
+
+def cameras_from_file(path: Path, scene: Scene) -> Cameras:
+    """Read cameras in the capture's world.
+
+    Args:
+        path: a ``transforms.json``; views or keyframes saved by the viewer; or a camera path that nerfstudio's viewer
+            has saved for the scene: it shows, and saves, poses in the field's own frame, and these are brought back.
+        scene: the scene.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
+    if is_saved_views(path):
+        return load_views(path).cameras()
+    cameras = load_cameras(path)
+    if "camera_path" not in read_json(path):
+        return cameras
+    from relightnerf.field.dataparser import scene_frame
+
+    frame = scene_frame(scene, scene.cameras())
+    return Cameras(
+        cameras.names, frame.world_poses(cameras.camera_to_world), cameras.intrinsics, cameras.width, cameras.height
+    )
 
 
 class _Passes:

@@ -3,7 +3,6 @@ import pytest
 
 from relightnerf.camera_paths import (
     along_capture,
-    central_view,
     covered_arc,
     focus_point,
     look_at,
@@ -93,11 +92,7 @@ def test_the_covered_arc_may_pass_the_seam_and_ignores_a_stray_camera() -> None:
     assert np.degrees(half) < 25
 
 
-def _standing_in_the_middle(cameras: Cameras, world_up: tuple[float, float, float], frames: int) -> Cameras:
-    return standing(central_view(cameras, world_up), frames)
-
-
-@pytest.mark.parametrize("make", [orbit, spiral, _standing_in_the_middle])
+@pytest.mark.parametrize("make", [orbit, spiral, standing])
 def test_paths_turn_with_the_world(make) -> None:
     turn, azimuths = _turn(5), np.linspace(-40, 50, 13)
     straight = make(_capture(azimuths), UP, 9).camera_to_world

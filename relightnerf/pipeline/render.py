@@ -25,6 +25,9 @@ LIGHT_PATHS: "dict[str, LightPath]" = {
 }
 """Light paths that need no file, by the names that --light-path takes."""
 
+SECONDS, FPS = 5.0, 24
+"""Length and rate of a video where nothing else is said."""
+
 _VIDEOS, _PICTURES = ("mp4", "gif"), ("png", "exr")
 
 
@@ -210,7 +213,7 @@ class Render(LightFlags):
         if kind in _PICTURES:
             renderer.sequence(shots, output, f".{kind}", self._look())
         else:
-            renderer.video(shots, output, board.rate(), self._look())
+            renderer.film(shots, output, board.rate(), self._look())
 
     def _look(self) -> "Look":
         from relightnerf.shots import Look

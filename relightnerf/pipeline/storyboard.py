@@ -6,20 +6,19 @@ from pathlib import Path
 
 from relightnerf.arrangements import Arrangement
 from relightnerf.asked_lights import CAPTURE_LABEL, AskedLight, LightPath, asked_lights, light_label, moved
-from relightnerf.camera_flags import cameras_from_file, path_cameras, saved_rate
+from relightnerf.camera_flags import path_cameras, saved_rate
 from relightnerf.camera_paths import resized
 from relightnerf.cameras import Camera, Cameras
 from relightnerf.errors import InputError
 from relightnerf.light_paths import listed, passing
 from relightnerf.lights import load_lights
-from relightnerf.pipeline.render import LIGHT_PATHS, Render
-from relightnerf.rendering import CAPTURE_LIGHT
+from relightnerf.pipeline.render import FPS, LIGHT_PATHS, SECONDS, Render
+from relightnerf.rendering import CAPTURE_LIGHT, cameras_from_file
 from relightnerf.saved_views import Keyframes, SavedView, is_saved_views, load_views
 from relightnerf.scene import Scene
 from relightnerf.shots import Light, Panel, Shot
 
 _START = "0,30"
-_SECONDS, _FPS = 5.0, 24
 _GRID = "grid"
 
 
@@ -59,10 +58,10 @@ class Storyboard:
 
     def rate(self) -> int:
         """Return the frames a second of the video."""
-        return self.flags.fps or saved_rate(Path(str(self.flags.path))) or _FPS
+        return self.flags.fps or saved_rate(Path(str(self.flags.path))) or FPS
 
     def _frames(self) -> int:
-        seconds = self.flags.seconds or self._saved_seconds() or _SECONDS
+        seconds = self.flags.seconds or self._saved_seconds() or SECONDS
         frames = round(seconds * self.rate())
         if frames < 1:
             raise InputError(f"--seconds {seconds:g}: not a single frame", "give a longer time")

@@ -10,7 +10,6 @@ from PIL import Image
 from stopping import stop_after
 
 from relightnerf import rendering
-from relightnerf.camera_flags import cameras_from_file
 from relightnerf.cameras import save_cameras
 from relightnerf.color import srgb_to_linear, to_float
 from relightnerf.errors import InputError
@@ -18,6 +17,7 @@ from relightnerf.hdr import write_hdr
 from relightnerf.images import read_image
 from relightnerf.lights import LightSet, save_lights
 from relightnerf.pipeline.render import Render, parse_light
+from relightnerf.rendering import cameras_from_file
 from relightnerf.scene import Scene
 
 AXES = np.eye(3)
