@@ -15,6 +15,8 @@ from numba import prange
 from torch import Tensor
 
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # an old TBB is warned of, even if unused
+# Functions that others call are inlined (inline="always"): else what has just been compiled and what was kept from an
+# earlier process are optimised differently, and a training that goes on in another process differs in its last bits.
 _compiled = functools.partial(numba.njit, fastmath=True, cache=True, nogil=True)
 _parallel = functools.partial(_compiled, parallel=True)
 _NEXT = np.uintp(1)  # nodes and channels are counted without sign: numba checks signed indices, which is slow
@@ -113,45 +115,38 @@ def _cell(position: float, side: int) -> tuple[int, float]:
     return index, np.float32(scaled - index)
 
 
-@_compiled
+@_compiled(inline="always")
 @no_type_check
-def _square(across: float, along: float, side: int) -> tuple[int, tuple[float, float, float, float]]:
+def _square(across: float, along: float, side: int) -> tuple[int, float, float, float, float]:
     """Return the first of the four nodes around a place on a square of ``side`` rows, and the nodes' weights."""
     i, x = _cell(across, side)
     j, y = _cell(along, side)
     before_x, before_y = np.float32(1.0) - x, np.float32(1.0) - y
-    return np.uintp(j * side + i), (before_x * before_y, x * before_y, before_x * y, x * y)
+    return np.uintp(j * side + i), before_x * before_y, x * before_y, before_x * y, x * y
 
 
-@_compiled
+@_compiled(inline="always")
 @no_type_check
-def _cube(point: np.ndarray, side: int) -> tuple[int, tuple[float, float, float, float], float]:
-    """Return the first of the eight nodes around a point of a cube, the weights in its layer, and the next layer's."""
-    node, weights = _square(point[0], point[1], side)
-    k, z = _cell(point[2], side)
-    return node + np.uintp(k * side * side), weights, z
-
-
-@_compiled
-@no_type_check
-def _mixed(nodes: np.ndarray, node: int, row: int, weights: tuple[float, float, float, float], channel: int) -> float:
+def _mixed(nodes: np.ndarray, node: int, row: int, a: float, b: float, c: float, d: float, channel: int) -> float:
     """Return one channel of four neighbouring nodes, mixed by their weights."""
-    first = weights[0] * nodes[node, channel] + weights[1] * nodes[node + _NEXT, channel]
-    node += row
-    return first + weights[2] * nodes[node, channel] + weights[3] * nodes[node + _NEXT, channel]
+    return (
+        a * nodes[node, channel]
+        + b * nodes[node + _NEXT, channel]
+        + c * nodes[node + row, channel]
+        + d * nodes[node + row + _NEXT, channel]
+    )
 
 
-@_compiled
+@_compiled(inline="always")
 @no_type_check
 def _give(
-    nodes: np.ndarray, node: int, row: int, weights: tuple[float, float, float, float], channel: int, value: float
+    nodes: np.ndarray, node: int, row: int, a: float, b: float, c: float, d: float, channel: int, value: float
 ) -> None:
     """Add a value to one channel of four neighbouring nodes, by their weights."""
-    nodes[node, channel] += weights[0] * value
-    nodes[node + _NEXT, channel] += weights[1] * value
-    node += row
-    nodes[node, channel] += weights[2] * value
-    nodes[node + _NEXT, channel] += weights[3] * value
+    nodes[node, channel] += a * value
+    nodes[node + _NEXT, channel] += b * value
+    nodes[node + row, channel] += c * value
+    nodes[node + row + _NEXT, channel] += d * value
 
 
 @_parallel
@@ -169,20 +164,22 @@ def _composite(
             share, point = shares[ray, sample], points[ray, sample]
             if share == 0.0:
                 continue
-            a, of_a = _square(point[0], point[1], side)
-            b, of_b = _square(point[0], point[2], side)
-            c, of_c = _square(point[1], point[2], side)
+            i, a0, a1, a2, a3 = _square(point[0], point[1], side)
+            j, b0, b1, b2, b3 = _square(point[0], point[2], side)
+            k, c0, c1, c2, c3 = _square(point[1], point[2], side)
             for q in range(channels):
-                u = _mixed(xy, a, row, of_a, q)
-                v = _mixed(xz, b, row, of_b, q)
-                w = _mixed(yz, c, row, of_c, q)
+                u = _mixed(xy, i, row, a0, a1, a2, a3, q)
+                v = _mixed(xz, j, row, b0, b1, b2, b3, q)
+                w = _mixed(yz, k, row, c0, c1, c2, c3, q)
                 total[q] += share * (u + v + w)
                 total[channels + q] += share * ((one + u) * (one + v) * (one + w) - one)
-            node, weights, z = _cube(point, depth)
+            node, a0, a1, a2, a3 = _square(point[0], point[1], depth)
+            deep, z = _cell(point[2], depth)
+            node += np.uintp(deep * depth * depth)
             near, far = share * (one - z), share * z
             for q in range(coarse):
-                value = near * _mixed(grid, node, grid_row, weights, q)
-                total[channels + channels + q] += value + far * _mixed(grid, node + layer, grid_row, weights, q)
+                value = near * _mixed(grid, node, grid_row, a0, a1, a2, a3, q)
+                total[channels + channels + q] += value + far * _mixed(grid, node + layer, grid_row, a0, a1, a2, a3, q)
 
 
 @_parallel
@@ -209,23 +206,25 @@ def _composite_backward(
             if share == 0.0:
                 of_shares[ray, sample] = of_share
                 continue
-            a, of_a = _square(point[0], point[1], side)
-            b, of_b = _square(point[0], point[2], side)
-            c, of_c = _square(point[1], point[2], side)
+            i, a0, a1, a2, a3 = _square(point[0], point[1], side)
+            j, b0, b1, b2, b3 = _square(point[0], point[2], side)
+            k, c0, c1, c2, c3 = _square(point[1], point[2], side)
             of_u, of_v, of_w = of_values[ray, sample, 0], of_values[ray, sample, 1], of_values[ray, sample, 2]
             for q in range(channels):
-                u = _mixed(xy, a, row, of_a, q)
-                v = _mixed(xz, b, row, of_b, q)
-                w = _mixed(yz, c, row, of_c, q)
+                u = _mixed(xy, i, row, a0, a1, a2, a3, q)
+                v = _mixed(xz, j, row, b0, b1, b2, b3, q)
+                w = _mixed(yz, k, row, c0, c1, c2, c3, q)
                 of_sum, of_product = given[q], given[channels + q]
                 of_share += of_sum * (u + v + w) + of_product * ((one + u) * (one + v) * (one + w) - one)
                 of_u[q] = share * (of_sum + of_product * (one + v) * (one + w))
                 of_v[q] = share * (of_sum + of_product * (one + u) * (one + w))
                 of_w[q] = share * (of_sum + of_product * (one + u) * (one + v))
-            node, weights, z = _cube(point, depth)
+            node, a0, a1, a2, a3 = _square(point[0], point[1], depth)
+            deep, z = _cell(point[2], depth)
+            node += np.uintp(deep * depth * depth)
             for q in range(coarse):
-                value = (one - z) * _mixed(grid, node, grid_row, weights, q)
-                value += z * _mixed(grid, node + layer, grid_row, weights, q)
+                value = (one - z) * _mixed(grid, node, grid_row, a0, a1, a2, a3, q)
+                value += z * _mixed(grid, node + layer, grid_row, a0, a1, a2, a3, q)
                 of_share += value * given[channels + channels + q]
             of_shares[ray, sample] = of_share
 
@@ -246,10 +245,10 @@ def _scatter_planes(
             for sample in range(points.shape[1]):
                 if shares[ray, sample] == 0.0:
                     continue
-                node, weights = _square(points[ray, sample, across], points[ray, sample, along], side)
+                node, a, b, c, d = _square(points[ray, sample, across], points[ray, sample, along], side)
                 value = of_values[ray, sample, plane]
                 for q in range(first, last):
-                    _give(nodes, node, row, weights, q, value[q])
+                    _give(nodes, node, row, a, b, c, d, q, value[q])
 
 
 @_parallel
@@ -268,11 +267,13 @@ def _scatter_grid(
                 share = shares[ray, sample]
                 if share == 0.0:
                     continue
-                node, weights, z = _cube(points[ray, sample], side)
+                node, a, b, c, d = _square(points[ray, sample, 0], points[ray, sample, 1], side)
+                deep, z = _cell(points[ray, sample, 2], side)
+                node += np.uintp(deep * side * side)
                 near, far = share * (np.float32(1.0) - z), share * z
                 for q in range(first, last):
-                    _give(of_grid, node, row, weights, q, near * given[before + q])
-                    _give(of_grid, node + layer, row, weights, q, far * given[before + q])
+                    _give(of_grid, node, row, a, b, c, d, q, near * given[before + q])
+                    _give(of_grid, node + layer, row, a, b, c, d, q, far * given[before + q])
 
 
 @_parallel
@@ -280,9 +281,11 @@ def _scatter_grid(
 def _trilinear(points: np.ndarray, values: np.ndarray, side: int, result: np.ndarray) -> None:
     row, layer, only = np.uintp(side), np.uintp(side * side), np.uintp(0)
     for point in prange(len(points)):
-        node, weights, z = _cube(points[point], side)
-        near = _mixed(values, node, row, weights, only)
-        result[point] = near + z * (_mixed(values, node + layer, row, weights, only) - near)
+        node, a, b, c, d = _square(points[point, 0], points[point, 1], side)
+        deep, z = _cell(points[point, 2], side)
+        node += np.uintp(deep * side * side)
+        near = _mixed(values, node, row, a, b, c, d, only)
+        result[point] = near + z * (_mixed(values, node + layer, row, a, b, c, d, only) - near)
 
 
 @_parallel
@@ -298,12 +301,12 @@ def _trilinear_backward(
             k, z = _cell(points[point, 2], side)
             if k + 1 < first or k >= last:
                 continue
-            node, weights = _square(points[point, 0], points[point, 1], side)
+            node, a, b, c, d = _square(points[point, 0], points[point, 1], side)
             node += np.uintp(k * side * side)
             if k >= first:
-                _give(of_values, node, row, weights, only, gradient[point] * (np.float32(1.0) - z))
+                _give(of_values, node, row, a, b, c, d, only, gradient[point] * (np.float32(1.0) - z))
             if k + 1 < last:
-                _give(of_values, node + layer, row, weights, only, gradient[point] * z)
+                _give(of_values, node + layer, row, a, b, c, d, only, gradient[point] * z)
 
 
 @_compiled(inline="always")
