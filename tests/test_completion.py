@@ -50,7 +50,7 @@ def script(shell: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("sta", ["status"]),
         ("run --pre", ["--preset"]),
         ("run --preset ", ["quick", "full"]),
-        ("render --light-path sw", ["sweep", "swing"]),
+        ("render --layout c", ["compare"]),
         ("fit --scene des", ["desk"]),
     ],
 )

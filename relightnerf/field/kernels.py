@@ -15,10 +15,11 @@ from numba import prange
 from torch import Tensor
 
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # an old TBB is warned of, even if unused
-# Functions that others call are inlined (inline="always"): else what has just been compiled and what was kept from an
-# earlier process are optimised differently, and a training that goes on in another process differs in its last bits.
 _compiled = functools.partial(numba.njit, fastmath=True, cache=True, nogil=True)
 _parallel = functools.partial(_compiled, parallel=True)
+# Without fastmath: with it, loops of this size are optimised otherwise when they have just been compiled than when they
+# come from the cache, and a training that goes on in another process would differ in its last bits.
+_exact = functools.partial(numba.njit, cache=True, nogil=True, parallel=True)
 _NEXT = np.uintp(1)  # nodes and channels are counted without sign: numba checks signed indices, which is slow
 _TRANSPARENT = 1e-4  # what is behind this transmittance cannot be seen
 _OPAQUE = 10.0  # optical depth that lets nothing through
@@ -149,7 +150,7 @@ def _give(
     nodes[node + row + _NEXT, channel] += d * value
 
 
-@_parallel
+@_exact
 @no_type_check
 def _composite(
     points: np.ndarray, shares: np.ndarray, planes: np.ndarray, side: int, grid: np.ndarray, depth: int, out: np.ndarray
@@ -182,7 +183,7 @@ def _composite(
                 total[channels + channels + q] += value + far * _mixed(grid, node + layer, grid_row, a0, a1, a2, a3, q)
 
 
-@_parallel
+@_exact
 @no_type_check
 def _composite_backward(
     points: np.ndarray,
