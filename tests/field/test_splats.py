@@ -1,10 +1,17 @@
 """Gaussians that follow the light: splatted like elsewhere, fitted by nerfstudio's trainer, rendered like any field."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from servers import free_port, page
 from splat_pictures import splat_picture
 
 from relightnerf.cameras import Camera
@@ -24,6 +31,7 @@ from relightnerf.images import read_image
 from relightnerf.lights import Lighting, rotation_between
 from relightnerf.scene import Scene
 
+ROOT = Path(__file__).parents[2]
 LIGHT = np.array([0.48, 0.6, 0.64])
 CAMERA = Camera("c", np.eye(4), np.array([30.0, 32.0, 16.0, 12.0]), 32, 24)
 
@@ -186,6 +194,25 @@ def test_nerfstudio_s_pipeline_renders_a_view(tiny_scene: Scene, fitted: tuple[P
     assert shown["depth"].shape == (camera.height, camera.width, 1)
     scores, images = model.get_image_metrics_and_images(shown, {"image": shown["rgb"]})
     assert scores["ssim"] == pytest.approx(1.0, abs=1e-4) and "img" in images
+
+
+def test_the_viewer_shows_splats(
+    tiny_scene: Scene, fitted: tuple[Path, FieldRenderer], copy_scene: Callable[[Scene], Scene]
+) -> None:
+    scene = copy_scene(tiny_scene)
+    shutil.copytree(fitted[0] / "relightnerf-splat", scene.field / "relightnerf-splat")
+    shutil.rmtree(scene.field / "relightnerf")
+    port, environment = free_port(), {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-u", "-m", "relightnerf", "view", "--scene", str(scene.root), "--port", str(port)]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+    try:
+        shown = page(port, process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, printed = process.communicate(timeout=60)
+    assert b"<html" in shown.lower()
+    assert (process.returncode, printed) == (0, "")
 
 
 def test_fitting_splats_needs_cuda(tiny_scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
