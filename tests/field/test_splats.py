@@ -136,7 +136,7 @@ def test_a_state_of_another_number_of_gaussians_is_loaded() -> None:
 def fitted(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FieldRenderer]:
     """A run of the tiny scene on the CPU, by few Gaussians: its stage's folder, and a renderer of how it began."""
     folder = tmp_path_factory.mktemp("splats") / "field"
-    config = run_config(tiny_scene, folder, 8, "matched", (60, 40), "cpu", "relightnerf-splat")
+    config = run_config(tiny_scene, folder, 8, "matched", (40, 30), "cpu", "relightnerf-splat")
     config.pipeline.model.num_random = 250
     config.optimizers["means"]["optimizer"].lr = 0.01
     config.optimizers["scales"]["optimizer"].lr = 0.02
@@ -156,7 +156,7 @@ def test_a_fit_comes_closer_to_the_photos(tiny_scene: Scene, fitted: tuple[Path,
     folder, begun = fitted
     assert run_folder(folder).parent.name == "relightnerf-splat"
     after = FieldRenderer.load(tiny_scene, "cpu", folder)
-    assert _error(after, tiny_scene, 0) < 0.6 * _error(begun, tiny_scene, 0)
+    assert _error(after, tiny_scene, 0) < 0.7 * _error(begun, tiny_scene, 0)
 
 
 def test_another_light_changes_the_picture(tiny_scene: Scene, fitted: tuple[Path, FieldRenderer]) -> None:
@@ -174,7 +174,7 @@ def test_the_light_s_part_is_trained_without_changing_the_rest(
     pictures = []
     for name, folder in (("warm", tmp_path / "field"), ("whole", fitted[0])):
         if name == "warm":
-            config = run_config(tiny_scene, folder, 8, "matched", (60, 0), "cpu", "relightnerf-splat")
+            config = run_config(tiny_scene, folder, 8, "matched", (40, 0), "cpu", "relightnerf-splat")
             config.pipeline.model.num_random = 250
             config.optimizers["means"]["optimizer"].lr = 0.01
             config.optimizers["scales"]["optimizer"].lr = 0.02
