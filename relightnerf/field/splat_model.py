@@ -9,6 +9,7 @@ import torch
 from gsplat.strategy import DefaultStrategy
 from jaxtyping import Float
 from nerfstudio.cameras.cameras import Cameras
+from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.models.splatfacto import SplatfactoModel, SplatfactoModelConfig
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from relightnerf.field.frame import FieldFrame
 from relightnerf.field.model import FORMAT
 from relightnerf.field.splat_rasterizer import SplatCamera, splat
 from relightnerf.field.splat_seeds import seeded
+from relightnerf.viewing.control import LightControl
 
 _NEVER = 1 << 30
 
@@ -99,6 +101,7 @@ class SplatModel(SplatfactoModel):
         self.strategy = _strategy(config, self.num_train_data)
         self.strategy_state = self.strategy.initialize_state(scene_scale=1.0)
         self.info: dict[str, Any] = {}
+        self.light_control = LightControl(metadata.get("frame"))
         self.step, self.crop_box, self.background_color = 0, None, torch.zeros(3)
 
     def _first_gaussians(self, frame: FieldFrame | None) -> dict[str, nn.Parameter]:
@@ -203,6 +206,11 @@ class SplatModel(SplatfactoModel):
 
     def light_cues(self, *_: Tensor) -> None:
         """Return no cues: there is no density here through which light could be marched."""
+
+    def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
+        """Render a camera: in the viewer under the light of its panel, else under the capture's own."""
+        shown = self.light_control.outputs(camera)
+        return super().get_outputs_for_camera(camera, obb_box) if shown is None else shown
 
     def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:
         """Render one camera.

@@ -23,7 +23,7 @@ from torch import Tensor
 from relightnerf.cameras import Camera
 from relightnerf.errors import InputError
 from relightnerf.field.frame import FieldFrame
-from relightnerf.field.rendering import FieldRenderer
+from relightnerf.field.rendering import field_renderer
 from relightnerf.hdr import read_hdr
 from relightnerf.lights import environment_lighting
 from relightnerf.saved_views import SavedView
@@ -55,7 +55,7 @@ class LightSession:
     def __init__(self, viewer: Viewer, frame: FieldFrame) -> None:
         self._viewer, self._frame = viewer, frame
         self._has_lights = viewer.get_model().has_lights
-        self._views = SeenViews(FieldRenderer(viewer.get_model(), frame), frame)
+        self._views = SeenViews(field_renderer(viewer.get_model(), frame), frame)
         self._settings = LightSettings(uses_capture_light=not self._has_lights)
         self._warm_up()
         self._panel = LightPanel(viewer.viser_server.gui, self._has_lights, self._settings, self._act)
