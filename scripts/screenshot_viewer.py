@@ -20,7 +20,7 @@ import tyro
 
 _EXECUTABLES = ("chromium", "chromium-browser", "google-chrome")
 _BROWSER = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
-_SECONDS = 180.0
+_SECONDS, _SETTLE_SECONDS = 180.0, 5.0
 
 
 def screenshot_viewer(scene: Path, output: Path, size: tuple[int, int] = (1200, 700)) -> None:
@@ -39,11 +39,14 @@ def screenshot_viewer(scene: Path, output: Path, size: tuple[int, int] = (1200, 
         page = browser.new_page(viewport={"width": size[0], "height": size[1]})
         page.set_default_timeout(1000 * _SECONDS)
         page.goto(address)
-        page.get_by_text("left", exact=True).click()
         page.get_by_text(re.compile(r"Resolution: (512x\d+|\d+x512)px")).wait_for(state="attached")
-        page.wait_for_timeout(3000)
+        azimuth = page.get_by_role("slider").first
+        before = azimuth.get_attribute("aria-valuenow")
+        page.get_by_text("left", exact=True).click()
         page.mouse.move(1, 1)
-        page.wait_for_timeout(1000)
+        while azimuth.get_attribute("aria-valuenow") == before:
+            page.wait_for_timeout(200)
+        page.wait_for_timeout(1000 * _SETTLE_SECONDS)
         page.screenshot(path=output, type="jpeg", quality=85)
         browser.close()
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from relightnerf.lights import Lighting, lit_ball
 
-_BALL_SHARE = 0.2
+_BALL_SHARE = 0.16
 _MARGIN_SHARE = 0.02
 _LINE = np.array([1.0, 1.0, 1.0], np.float32)
 

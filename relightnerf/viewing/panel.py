@@ -16,6 +16,7 @@ LightAction = Literal["change", "frame", "preset", "environment", "sweep", "save
 what is shown beside the light."""
 
 _MOST_INTENSITY = 4.0
+_NO_BUTTON = ""  # a group of buttons reports a click only on another button than before
 _SECOND = Lamp(-135.0, 30.0, intensity=0.5)
 
 
@@ -120,6 +121,7 @@ class LightPanel:
         self.capture.on_update(self._reporter("change"))
         self.frame.on_update(self._reporter("frame"))
         for group in self.presets:
+            group.value = _NO_BUTTON
             group.on_click(self._reporter("preset"))
         self.sweep.on_click(self._reporter("sweep"))
         self.environment.on_upload(self._reporter("environment"))
@@ -132,6 +134,8 @@ class LightPanel:
                 _write(self.capture, False)
             self.split.visible = self.compares.value
             self._act(action, event)
+            if action == "preset":
+                event.target.value = _NO_BUTTON
 
         return report
 
