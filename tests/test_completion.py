@@ -49,7 +49,7 @@ def script(shell: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("", COMMANDS),
         ("sta", ["status"]),
         ("run --pre", ["--preset"]),
-        ("run --preset ", ["quick", "full"]),
+        ("run --preset ", ["quick", "full", "large"]),
         ("render --layout c", ["compare"]),
         ("fit --scene des", ["desk"]),
     ],

@@ -45,8 +45,7 @@ class Run:
     scene: Path
     """Scene folder to write to; a stopped run goes on where it stopped."""
     preset: Literal["quick", "full", "large"] = "full"
-    """quick: small pictures, minutes on a laptop's CPU; full: larger pictures and a longer fit; large:
-    a larger field as well."""
+    """quick: small pictures, minutes on a laptop; full: larger pictures, a longer fit; large: a larger field, too."""
     relighter: str = "compact"
     """The 2D relighter: compact (its weights come with relightnerf), shading (ray-cast, no learning), or a diffusion
     model's folder or hub id."""

@@ -27,14 +27,15 @@ def truth(tiny_scene: Scene) -> list[np.ndarray]:
 
 
 def test_the_mesh_looks_like_the_field(tiny_scene: Scene, truth: list[np.ndarray], tmp_path: Path) -> None:
-    for light, same, other in ((("45,40",), *truth), ((), *truth[::-1])):
+    # a light that was learned in 30 steps looks a little different from each view; the capture's own does not
+    for light, same, other, bar in ((("45,40",), *truth, 22.0), ((), *truth[::-1], 26.0)):
         path = tmp_path / f"{len(light)}.ply"
         Export(tiny_scene.root, path, "mesh", "cpu", light=light).run()
         mesh = o3d.io.read_triangle_mesh(str(path))
         assert len(mesh.triangles) == len(o3d.io.read_triangle_mesh(str(tiny_scene.mesh_path)).triangles)
         picture, known = mesh_picture(mesh, tiny_scene.cameras()[0])
         assert known.mean() > 0.2
-        assert psnr(picture, same, known) > max(22.0, psnr(picture, other, known))
+        assert psnr(picture, same, known) > max(bar, psnr(picture, other, known))
     header = path.read_bytes()[:600]
     assert b"format binary_little_endian 1.0" in header and b"property uchar red" in header
 
