@@ -49,7 +49,7 @@ class Keyframes:
     """Views in the order in which a video passes them.
 
     Attributes:
-        views: at least one.
+        views: in files at least one.
         seconds: length of the video; None where the file does not say.
     """
 

@@ -2,6 +2,8 @@
 # Installs what the tests need, then checks style, types and behaviour.
 #
 #   scripts/test.sh [pytest's arguments]
+#
+# A process for each core, up to four, takes a file of tests at a time; -n 0 runs all in one, for debuggers.
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -11,4 +13,5 @@ unset PYTHONDONTWRITEBYTECODE # the tests' child processes start three times fas
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-.venv/bin/python -m pytest "$@"
+export OMP_NUM_THREADS=1 # processes that share the cores must not wait for each other's threads
+.venv/bin/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile "$@"

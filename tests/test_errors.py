@@ -238,6 +238,9 @@ def test_a_folder_that_cannot_be_made(fails: Callable[..., str], scene: Scene) -
 
 
 def test_a_disk_that_is_full_loses_nothing_and_the_same_command_goes_on(scene: Scene) -> None:
+    flat = np.full((24, 32, 3), 128, np.uint8)  # the first view's files are small, the second view's are not
+    for path in (scene.image_path("a"), *(scene.relit("compact") / f"a__{light}.png" for light in LIGHTS)):
+        write_image(path, flat)
     before = _files(scene.root)
     result = _process(["match", "--scene", scene.root], file_limit=1200)
     line = _one_line(result.returncode, result.stderr)

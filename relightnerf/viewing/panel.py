@@ -11,7 +11,7 @@ from relightnerf.color import linear_to_srgb, srgb_to_linear
 from relightnerf.lights import Lighting
 from relightnerf.viewing.settings import PRESETS, Lamp, LightSettings
 
-LightAction = Literal["change", "frame", "preset", "environment", "sweep", "save", "look"]
+LightAction = Literal["change", "frame", "preset", "environment", "sweep", "save", "keyframe", "look"]
 """What people did: moved a control of the light, chose a frame or a preset, gave a map, pressed a button, or changed
 what is shown beside the light."""
 
@@ -109,6 +109,9 @@ class LightPanel:
         self.name = gui.add_text("View's name", "view")
         self.save = gui.add_button("Save view", icon=viser.Icon.CAMERA, hint="A PNG, and a JSON for `render --view`")
         self.save.on_click(lambda event: self._act("save", event))
+        hint = "Where a video passes, camera and light, after those added before: a JSON for `render --view`"
+        self.keyframe = gui.add_button("Add keyframe", icon=viser.Icon.MOVIE, hint=hint)
+        self.keyframe.on_click(lambda event: self._act("keyframe", event))
 
     def _watch(self) -> None:
         controls: list[Any] = [self.ambient, self.has_second, self.sky_rotation, self.sky_intensity]

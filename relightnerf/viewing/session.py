@@ -30,7 +30,7 @@ from relightnerf.saved_views import SavedView
 from relightnerf.viewing.buffers import SeenView, SeenViews
 from relightnerf.viewing.overlays import split, with_ball
 from relightnerf.viewing.panel import LightAction, LightPanel, with_sky_alone
-from relightnerf.viewing.saving import keep_view
+from relightnerf.viewing.saving import add_keyframe, keep_view
 from relightnerf.viewing.settings import LightSettings, preset_direction
 from relightnerf.viewing.sun import Sun, add_dome
 
@@ -181,7 +181,9 @@ class LightSession:
         client = event.client
         assert client is not None
         if action == "save":
-            self._save(client)
+            self._keep(client, self._save)
+        elif action == "keyframe":
+            self._keep(client, self._add_keyframe)
         elif action == "sweep":
             self._toggle_sweep()
         elif action == "look":
@@ -234,20 +236,32 @@ class LightSession:
                 self._set(start.turned(360.0 * done))
         self._sweep.clear()
 
-    def _save(self, client: viser.ClientHandle) -> None:
+    def _keep(self, client: viser.ClientHandle, keep: Callable[[Path, SavedView], str]) -> None:
+        """Write what a browser sees into the scene's folder of views, and tell its user."""
         camera = self._client_camera(client)
         light = self._settings.lighting(camera.camera_to_world, self._frame.world_up)
-        with self._viewer.train_lock or contextlib.nullcontext():
-            seen = self._views.see(camera, self._viewer.step)
         folder = Path(self._viewer.datapath) / "renders" / "views"
-        picture = self._views.relight(seen, light)
-        assert picture is not None
         try:
-            path = keep_view(folder, self._panel.name.value, picture, SavedView(camera, light))
+            done = keep(folder, SavedView(camera, light))
         except OSError as error:
             client.add_notification("Not saved", f"{folder}: {error.strerror or error}", color="red")
-            return
-        client.add_notification("Saved", f"{path} and its picture {path.stem}.png", auto_close=8000)
+        except InputError as error:
+            client.add_notification("Not saved", str(error), color="red")
+        else:
+            client.add_notification("Saved", done, auto_close=8000)
+
+    def _save(self, folder: Path, view: SavedView) -> str:
+        with self._viewer.train_lock or contextlib.nullcontext():
+            seen = self._views.see(view.camera, self._viewer.step)
+        picture = self._views.relight(seen, view.light)
+        assert picture is not None
+        path = keep_view(folder, self._panel.name.value, picture, view)
+        return f"{path} and its picture {path.stem}.png"
+
+    def _add_keyframe(self, folder: Path, view: SavedView) -> str:
+        with self._lock:
+            path, count = add_keyframe(folder, self._panel.name.value, view)
+        return f"keyframe {count} of {path}; `relightnerf render --view {path}` makes the video"
 
     def _follow(self) -> None:
         """Show every change of the light: coarse at once where it is dear, and whole when it rests."""

@@ -1,5 +1,6 @@
 """A sun on a dome around the scene, that is dragged with the mouse; one browser's own."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -44,7 +45,7 @@ class Sun:
     ) -> None:
         self._client, self._on_drag = client, on_drag
         self._dome = DomeDrag(DOME_RADIUS, np.array([0.0, 0.0, 1.0]))
-        self._dragged_at = 0.0
+        self._dragged_at, self._dragging = 0.0, threading.Lock()
         self._ball = client.scene.add_icosphere(f"{name}/ball", VIEWER_UNITS * _BALL_RADIUS, color, visible=False)
         self._plate = client.scene.add_transform_controls(
             f"{name}/plate",
@@ -63,7 +64,7 @@ class Sun:
             return
         place = VIEWER_UNITS * DOME_RADIUS * direction
         self._ball.position = place
-        if time.monotonic() - self._dragged_at < _DRAG_SECONDS:
+        if self._dragging.locked() or time.monotonic() - self._dragged_at < _DRAG_SECONDS:
             return
         self._dome.place(direction)
         with self._client.atomic():
@@ -76,11 +77,12 @@ class Sun:
         return _PLATE_SCALE * _SQUARE_MIDDLE * (turn[:, 0] + turn[:, 1])
 
     def _drag(self, plate: viser.TransformControlsHandle) -> None:
-        self._dragged_at = time.monotonic()
-        eye = np.asarray(self._client.camera.position) / VIEWER_UNITS
-        direction = self._dome.drag(eye, (np.asarray(plate.position) + self._plate_offset()) / VIEWER_UNITS)
-        self._ball.position = VIEWER_UNITS * DOME_RADIUS * direction
-        self._on_drag(direction)
+        with self._dragging:
+            eye = np.asarray(self._client.camera.position) / VIEWER_UNITS
+            direction = self._dome.drag(eye, (np.asarray(plate.position) + self._plate_offset()) / VIEWER_UNITS)
+            self._ball.position = VIEWER_UNITS * DOME_RADIUS * direction
+            self._on_drag(direction)
+            self._dragged_at = time.monotonic()
 
 
 def add_dome(scene: viser.SceneApi, name: str) -> viser.FrameHandle:

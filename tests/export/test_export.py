@@ -47,11 +47,12 @@ def test_the_splats_begin_with_the_mesh_and_go_on_beyond_it(tiny_scene: Scene, t
     vertices = np.asarray(mesh.vertices)
     np.testing.assert_allclose(splats.means[: len(vertices)], vertices, atol=1e-5)
     np.testing.assert_allclose(splats.colors[: len(vertices)], np.asarray(mesh.vertex_colors), atol=0.6 / 255.0)
-    beyond = splats.means[len(vertices) :]
-    assert len(beyond) > 100
-    assert np.linalg.norm(beyond, axis=-1).max() > np.linalg.norm(vertices, axis=-1).max()
-    _, opaque = splat_picture(splats, tiny_scene.cameras()[0])
-    assert opaque.mean() > 0.9
+    assert len(splats.means) > len(vertices) + 100
+    camera = tiny_scene.cameras()[0]
+    _, opaque = splat_picture(splats, camera)
+    _, known = mesh_picture(mesh, camera)
+    assert (~known).sum() > 20
+    assert opaque[~known].mean() > 0.8
 
 
 def test_a_file_that_is_there_is_kept_and_others_beside_it_too(
