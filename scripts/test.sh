@@ -13,5 +13,5 @@ unset PYTHONDONTWRITEBYTECODE # the tests' child processes start three times fas
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
-export OMP_NUM_THREADS=1 # processes that share the cores must not wait for each other's threads
+export OMP_WAIT_POLICY=passive # processes that share the cores must not keep them busy with waiting
 .venv/bin/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile "$@"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Cameras, save_cameras
@@ -27,14 +28,34 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def tiny_capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder of this run of the tests, which all its processes see."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base
+
+
+@pytest.fixture(scope="session")
+def tiny_capture(shared_folder: Path) -> Path:
     """A nerfstudio dataset: a chequered ball on a chequered floor under a sun, seen from a ring of cameras; z is up.
 
     The views' true depth is in ``depth/<view>.npy``.
     """
+    return _made_once(shared_folder / "capture", _make_capture)
+
+
+def _made_once(path: Path, make: Callable[[Path], None]) -> Path:
+    """Make a file or folder, unless another process of this run has made it."""
+    with FileLock(path.with_name(f"{path.name}.lock")):
+        done = path.with_name(f"{path.name}.done")
+        if not done.exists():
+            make(path)
+            done.touch()
+    return path
+
+
+def _make_capture(folder: Path) -> None:
     from relightnerf.images import write_array, write_image
 
-    folder = tmp_path_factory.mktemp("capture")
     angles = 2.0 * np.pi * np.arange(VIEWS) / VIEWS
     positions = np.stack([3.0 * np.cos(angles), 3.0 * np.sin(angles), 1.2 + 0.6 * (np.arange(VIEWS) % 2)], axis=-1)
     poses = np.stack([look_at(position, np.array([0.0, 0.0, 0.5]), (0.0, 0.0, 1.0)) for position in positions])
@@ -45,25 +66,26 @@ def tiny_capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (photo, depth) in zip(names, _photos(cameras), strict=True):
         write_image(folder / "images" / f"{name}.png", photo)
         write_array(folder / "depth" / f"{name}.npy", depth)
-    return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_scene(tiny_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+def tiny_scene(tiny_capture: Path, shared_folder: Path) -> Scene:
     """The tiny capture, with its true depth, after every stage up to fit, with a few steps each; to be read only."""
+    return Scene.load(_made_once(shared_folder / "scene", lambda root: _make_scene(root, tiny_capture)))
+
+
+def _make_scene(root: Path, capture: Path) -> None:
     from relightnerf.pipeline.fit import Fit
     from relightnerf.pipeline.geometry import Geometry
     from relightnerf.pipeline.match import Match
     from relightnerf.pipeline.prepare import Prepare
     from relightnerf.pipeline.synthesize import Synthesize
 
-    root = tmp_path_factory.mktemp("tiny") / "scene"
-    Prepare(tiny_capture, root).run()
-    Geometry(root, steps=20, depth_source=f"folder:{tiny_capture / 'depth'}", device="cpu").run()
+    Prepare(capture, root).run()
+    Geometry(root, steps=20, depth_source=f"folder:{capture / 'depth'}", device="cpu").run()
     Synthesize(root, device="cpu").run()
     Match(root).run()
     Fit(root, steps=30, device="cpu").run()
-    return Scene.load(root)
 
 
 @pytest.fixture(scope="module")
