@@ -24,6 +24,7 @@ _NEXT = np.uintp(1)  # nodes and channels are counted without sign: numba checks
 _TRANSPARENT = 1e-4  # what is behind this transmittance cannot be seen
 _OPAQUE = 10.0  # optical depth that lets nothing through
 _EVEN_SHARE = 0.01  # of the samples, spread evenly along the ray
+_BLOCK = 64  # rays that share scratch memory; their loops fill it step by step, as vector instructions do
 
 
 class Composite(torch.autograd.Function):
@@ -85,15 +86,24 @@ def place_samples(
     rays, intervals = len(origins), fine.shape[1] - 1
     unit, edges = torch.empty(rays, intervals + 1), torch.empty(rays, intervals + 1)
     middles, lengths = torch.empty(rays, intervals, 3), torch.empty(rays, intervals)
-    inputs = _arrays(origins.contiguous(), directions.contiguous(), density, where.contiguous(), fine.contiguous())
-    _place_samples(*inputs, near, far, *_arrays(unit, edges, middles, lengths))
+    rays_in, shares = (
+        _arrays(origins.contiguous(), directions.contiguous()),
+        _arrays(where.contiguous(), fine.contiguous()),
+    )
+    cells = _arrays(density.contiguous().view(-1))
+    _place_samples(*rays_in, *cells, len(density), *shares, near, far, *_arrays(unit, edges, middles, lengths))
     return unit, edges, middles, lengths
 
 
 def visibility(points: Tensor, lights: Tensor, reach: Tensor, density: Tensor, ends: Tensor) -> Tensor:
     """Return how much of each light arrives; see ``visibility.visibility``."""
-    result = torch.empty(lights.shape[:2])
-    _visibility(*_arrays(points.contiguous(), lights.contiguous(), reach.contiguous(), density, ends, result))
+    result = torch.empty(len(points), lights.shape[-2])
+    middles, steps = 0.5 * (ends[1:] + ends[:-1]), ends.diff()
+    own = lights.reshape(-1, *lights.shape[-2:]), reach.reshape(-1, lights.shape[-2])  # of each point, or of one
+    rays = _arrays(points.contiguous(), *own)
+    _visibility(
+        *rays, *_arrays(density.contiguous().view(-1)), len(density), *_arrays(middles, steps, ends[1:], result)
+    )
     return result
 
 
@@ -313,38 +323,52 @@ def _trilinear_backward(
 @_compiled(inline="always")
 @no_type_check
 def _distance(unit: float, near: float, far: float, turn: float) -> float:
-    share = np.float32(0.7)
-    if unit < share:
-        return near + (turn - near) * unit / share
-    inverse = 1 / turn + (1 / far - 1 / turn) * (unit - share) / (1 - share)
-    return 1 / min(max(inverse, 1 / far), 1 / near)
+    """Return the distance from the origin of a place in [0, 1] along a ray; see ``sampling.ray_edges``."""
+    one, share = np.float32(1.0), np.float32(0.7)
+    first, last = one / turn, one / far
+    inverse = first + (last - first) * (unit - share) / (one - share)
+    bent = one / min(max(inverse, last), one / near)
+    return near + (turn - near) * unit / share if unit < share else bent
 
 
 @_compiled(inline="always")
 @no_type_check
-def _nearest(position: float, side: int) -> int:
-    """Return the cell that holds a position in [-1, 1] on an axis of ``side`` cells."""
-    return np.uintp(min(max(int((position + np.float32(1.0)) * np.float32(0.5) * np.float32(side)), 0), side - 1))
+def _nearest(position: float, side: float) -> float:
+    """Return the cell, a whole number, that holds a position in [-1, 1] on an axis of ``side`` cells."""
+    one, half = np.float32(1.0), np.float32(0.5)
+    return np.floor(min(max((position + one) * half * side, np.float32(0.0)), side - one))
 
 
 @_compiled(inline="always")
 @no_type_check
 def _contraction(x: float, y: float, z: float) -> float:
     """Return the factor that brings a point into the contracted space, scaled to [-1, 1]^3."""
-    radius, scale = max(abs(x), abs(y), abs(z)), np.float32(0.5)
-    if radius > np.float32(1.0):
-        scale = (np.float32(1.0) - np.float32(0.5) / radius) / radius
-    return scale
+    one = np.float32(1.0)
+    inverse = one / max(abs(x), abs(y), abs(z), one)
+    return (one - np.float32(0.5) * inverse) * inverse
 
 
 @_compiled(inline="always")
 @no_type_check
-def _contracted(origin: np.ndarray, direction: np.ndarray, distance: float) -> tuple[float, float, float]:
-    x = origin[0] + direction[0] * distance
-    y = origin[1] + direction[1] * distance
-    z = origin[2] + direction[2] * distance
-    scale = _contraction(x, y, z)
-    return x * scale, y * scale, z * scale
+def _place(origin: np.ndarray, direction: np.ndarray, distances: np.ndarray, places: np.ndarray) -> None:
+    """Write the contracted, scaled places (3, many) at distances from a ray's origin."""
+    ox, oy, oz, dx, dy, dz = origin[0], origin[1], origin[2], direction[0], direction[1], direction[2]
+    for i in range(np.uintp(len(distances))):
+        distance = distances[i]
+        x, y, z = ox + dx * distance, oy + dy * distance, oz + dz * distance
+        scale = _contraction(x, y, z)
+        places[0, i], places[1, i], places[2, i] = x * scale, y * scale, z * scale
+
+
+@_compiled(inline="always")
+@no_type_check
+def _lengths(places: np.ndarray, lengths: np.ndarray) -> None:
+    """Write the distances between places (3, many + 1) that follow each other."""
+    for i in range(np.uintp(len(lengths))):
+        x = places[0, i + _NEXT] - places[0, i]
+        y = places[1, i + _NEXT] - places[1, i]
+        z = places[2, i + _NEXT] - places[2, i]
+        lengths[i] = np.sqrt(x * x + y * y + z * z)
 
 
 @_parallel
@@ -353,6 +377,7 @@ def _place_samples(
     origins: np.ndarray,
     directions: np.ndarray,
     density: np.ndarray,
+    side: int,
     where: np.ndarray,
     fine: np.ndarray,
     near: float,
@@ -362,73 +387,91 @@ def _place_samples(
     middles: np.ndarray,
     lengths: np.ndarray,
 ) -> None:
-    side, steps, intervals = density.shape[0], where.shape[1], fine.shape[1] - 1
-    near, far = np.float32(near), np.float32(far)
-    for ray in prange(len(origins)):
-        origin, direction = origins[ray], directions[ray]
-        turn = np.float32(np.sqrt(origin[0] ** 2 + origin[1] ** 2 + origin[2] ** 2) + 1.5)
-        weights = np.zeros(steps + 2, np.float32)
-        transmittance = np.float32(1.0)
-        x, y, z = _contracted(origin, direction, _distance(np.float32(0.0), near, far, turn))
-        for step in range(steps):
-            end = _distance(np.float32((step + 1) / steps), near, far, turn)
-            nx, ny, nz = _contracted(origin, direction, end)
-            share = where[ray, step]
-            i = _nearest(x + (nx - x) * share, side)
-            j = _nearest(y + (ny - y) * share, side)
-            k = _nearest(z + (nz - z) * share, side)
-            length = np.sqrt((nx - x) ** 2 + (ny - y) ** 2 + (nz - z) ** 2)
-            # a coarse cell at a silhouette looks solid: what is behind it must get samples too
-            left = transmittance * np.exp(-min(density[k, j, i] * length, np.float32(1.0)))
-            weights[step + 1] = transmittance - left
-            transmittance = left
-            x, y, z = nx, ny, nz
-            if transmittance < _TRANSPARENT:
-                break
-        widened = np.empty(steps, np.float32)
-        total = np.float32(0.0)
-        for step in range(steps):
-            widened[step] = max(weights[step], weights[step + 1], weights[step + 2]) + _EVEN_SHARE / steps
-            total += widened[step]
-        step, reached = 0, np.float32(0.0)
-        for edge in range(intervals + 1):
-            wanted = fine[ray, edge] * total
-            while step < steps - 1 and reached + widened[step] <= wanted:
-                reached += widened[step]
-                step += 1
-            inside = min(max((wanted - reached) / widened[step], np.float32(0.0)), np.float32(1.0))
-            unit[ray, edge] = (step + inside) / steps
-            edges[ray, edge] = _distance(unit[ray, edge], near, far, turn)
-            nx, ny, nz = _contracted(origin, direction, edges[ray, edge])
-            if edge > 0:
-                middles[ray, edge - 1, 0] = np.float32(0.5) * (x + nx)
-                middles[ray, edge - 1, 1] = np.float32(0.5) * (y + ny)
-                middles[ray, edge - 1, 2] = np.float32(0.5) * (z + nz)
-                lengths[ray, edge - 1] = np.sqrt((nx - x) ** 2 + (ny - y) ** 2 + (nz - z) ** 2)
-            x, y, z = nx, ny, nz
+    steps, intervals = np.uintp(where.shape[1]), np.uintp(fine.shape[1] - 1)
+    near, far, cells, layer = np.float32(near), np.float32(far), np.float32(side), np.int64(side * side)
+    for block in prange((len(origins) + _BLOCK - 1) // _BLOCK):
+        distances, lines = np.empty(steps + _NEXT, np.float32), np.empty(steps, np.float32)
+        places, ends = np.empty((3, steps + _NEXT), np.float32), np.empty((3, intervals + _NEXT), np.float32)
+        line, height = np.empty(steps, np.int32), np.empty(steps, np.int32)
+        weights, widened = np.zeros(steps + np.uintp(2), np.float32), np.empty(steps, np.float32)
+        for ray in range(np.uintp(block * _BLOCK), np.uintp(min((block + 1) * _BLOCK, len(origins)))):
+            origin, direction = origins[ray], directions[ray]
+            turn = np.float32(np.sqrt(origin[0] ** 2 + origin[1] ** 2 + origin[2] ** 2) + 1.5)
+            for i in range(steps + _NEXT):
+                distances[i] = _distance(np.float32(i) / np.float32(steps), near, far, turn)
+            _place(origin, direction, distances, places)
+            _lengths(places, lines)
+            for i in range(steps):
+                share = where[ray, i]
+                x = places[0, i] + (places[0, i + _NEXT] - places[0, i]) * share
+                y = places[1, i] + (places[1, i + _NEXT] - places[1, i]) * share
+                z = places[2, i] + (places[2, i + _NEXT] - places[2, i]) * share
+                line[i] = np.int32(_nearest(y, cells) * cells + _nearest(x, cells))
+                height[i] = np.int32(_nearest(z, cells))
+            transmittance = np.float32(1.0)
+            for i in range(steps):
+                weight = np.float32(0.0)
+                if transmittance > _TRANSPARENT:
+                    # a coarse cell at a silhouette looks solid: what is behind it must get samples too
+                    passed = min(density[np.uintp(height[i] * layer + line[i])] * lines[i], np.float32(1.0))
+                    left = transmittance * np.exp(-passed)
+                    weight, transmittance = transmittance - left, left
+                weights[i + _NEXT] = weight
+            total = np.float32(0.0)
+            for i in range(steps):
+                widest = max(weights[i], weights[i + _NEXT], weights[i + _NEXT + _NEXT])
+                widened[i] = widest + np.float32(_EVEN_SHARE) / np.float32(steps)
+                total += widened[i]
+            step, reached = np.uintp(0), np.float32(0.0)
+            for edge in range(intervals + _NEXT):
+                wanted = fine[ray, edge] * total
+                while step < steps - _NEXT and reached + widened[step] <= wanted:
+                    reached += widened[step]
+                    step += _NEXT
+                inside = min(max((wanted - reached) / widened[step], np.float32(0.0)), np.float32(1.0))
+                unit[ray, edge] = (np.float32(step) + inside) / np.float32(steps)
+            for edge in range(intervals + _NEXT):
+                edges[ray, edge] = _distance(unit[ray, edge], near, far, turn)
+            _place(origin, direction, edges[ray], ends)
+            _lengths(ends, lengths[ray])
+            for i in range(intervals):
+                for axis in range(np.uintp(3)):
+                    middles[ray, i, axis] = np.float32(0.5) * (ends[axis, i] + ends[axis, i + _NEXT])
 
 
 @_parallel
 @no_type_check
 def _visibility(
-    points: np.ndarray, lights: np.ndarray, reach: np.ndarray, density: np.ndarray, ends: np.ndarray, out: np.ndarray
+    points: np.ndarray,
+    lights: np.ndarray,
+    reach: np.ndarray,
+    density: np.ndarray,
+    side: int,
+    middles: np.ndarray,
+    steps: np.ndarray,
+    ends: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    side, opaque = density.shape[0], np.float32(_OPAQUE)
-    for ray in prange(len(points)):
-        px, py, pz = points[ray, 0], points[ray, 1], points[ray, 2]
-        for light in range(lights.shape[1]):
-            lx, ly, lz = lights[ray, light, 0], lights[ray, light, 1], lights[ray, light, 2]
-            farthest, passed = reach[ray, light], np.float32(0.0)
-            for step in range(len(ends) - 1):
-                start, end = ends[step], ends[step + 1]
-                if end > farthest or passed > opaque:
-                    break
-                middle = np.float32(0.5) * (start + end)
-                x, y, z = px + lx * middle, py + ly * middle, pz + lz * middle
-                scale = _contraction(x, y, z)
-                cell = density[_nearest(z * scale, side), _nearest(y * scale, side), _nearest(x * scale, side)]
-                passed += cell * scale * (end - start)
-            out[ray, light] = np.exp(-passed)
+    cells, layer, opaque, none = np.float32(side), np.int64(side * side), np.float32(_OPAQUE), np.float32(0.0)
+    count = np.uintp(len(steps))
+    for block in prange((len(points) + _BLOCK - 1) // _BLOCK):
+        lengths, line, height = np.empty(count, np.float32), np.empty(count, np.int32), np.empty(count, np.int32)
+        for ray in range(np.uintp(block * _BLOCK), np.uintp(min((block + 1) * _BLOCK, len(points)))):
+            px, py, pz, own = points[ray, 0], points[ray, 1], points[ray, 2], min(ray, np.uintp(len(lights) - 1))
+            for light in range(np.uintp(lights.shape[1])):
+                lx, ly, lz = lights[own, light, 0], lights[own, light, 1], lights[own, light, 2]
+                farthest, passed = reach[own, light], none
+                for i in range(count):
+                    x, y, z = px + lx * middles[i], py + ly * middles[i], pz + lz * middles[i]
+                    scale = _contraction(x, y, z)
+                    line[i] = np.int32(_nearest(y * scale, cells) * cells + _nearest(x * scale, cells))
+                    height[i] = np.int32(_nearest(z * scale, cells))
+                    lengths[i] = scale * steps[i] if ends[i] <= farthest else none
+                for i in range(count):
+                    passed += density[np.uintp(height[i] * layer + line[i])] * lengths[i]
+                    if passed > opaque:
+                        break
+                out[ray, light] = np.exp(-passed)
 
 
 composite = cast(Any, Composite.apply)

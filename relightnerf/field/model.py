@@ -299,7 +299,7 @@ class RelightModel(Model):
         self,
         points: Float[Tensor, "rays 3"],
         normals: Float[Tensor, "rays 3"],
-        lights: Float[Tensor, "rays lights 3"],
+        lights: Float[Tensor, "*rays lights 3"],
         reach: Float[Tensor, "rays lights"] | None = None,
     ) -> Float[Tensor, "rays lights cues"]:
         """Return what the geometry tells of lights at places: whether they arrive, and that times the cosine.
@@ -307,13 +307,14 @@ class RelightModel(Model):
         Args:
             points: on surfaces, in the field's frame.
             normals: unit vectors.
-            lights: unit vectors towards the lights.
+            lights: unit vectors towards the lights, which all rays share, or each ray's own.
             reach: distances to the lights; None: far away.
         """
         reach = torch.full_like(lights[..., 0], torch.inf) if reach is None else reach
         arriving = visibility(points + normals * _ABOVE_SURFACE, lights, reach, self.density.nodes())
-        cosine = (normals[:, None] * lights).sum(dim=-1).clamp_min(0.0)
-        return torch.stack([arriving - 0.5, arriving * cosine], dim=-1)
+        is_shared = lights.dim() == 2  # noqa: PLR2004
+        cosine = normals @ lights.T if is_shared else torch.bmm(lights, normals[..., None])[..., 0]
+        return torch.stack([arriving - 0.5, arriving * cosine.clamp_min(0.0)], dim=-1)
 
     def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
         """Render a camera: in the viewer under the light of its panel, else under the capture's own."""

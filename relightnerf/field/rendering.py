@@ -23,7 +23,7 @@ from relightnerf.scene import Scene
 from relightnerf.srgb import linear_from_srgb, srgb_from_linear
 
 _RAYS_AT_ONCE = 8192
-_PIXELS_AT_ONCE = 4096
+_COLOURS_AT_ONCE = 1 << 18
 _AMBIENT_DIRECTIONS = 48
 _NO_LIGHT = 1e-6
 _CLOSEST = 0.02  # nearest that a near light comes to a surface, in the field's units
@@ -161,8 +161,8 @@ class FieldRenderer:
     def _lit_logits(self, buffer: FeatureBuffer, directions_world: np.ndarray) -> Iterator[Tensor]:
         """Yield logits (pixels, lights, 3) under canonical lights, part by part."""
         lights = self._tensor(self._frame.directions(directions_world))
-        for logits, transfer, points, normals in _parts(buffer):
-            cues = self._model.light_cues(points, normals, lights.expand(len(points), -1, -1))
+        for logits, transfer, points, normals in _parts(buffer, len(lights)):
+            cues = self._model.light_cues(points, normals, lights)
             yield logits[:, None] + self._model.light_decoder(transfer, lights, cues)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
@@ -190,7 +190,7 @@ class FieldRenderer:
     def _near(self, buffer: FeatureBuffer, position: np.ndarray) -> Tensor:
         """Return linear colours (pixels, 3) under a canonical light at a place (world)."""
         model, linear = self._model, []
-        for logits, transfer, points, normals in _parts(buffer):
+        for logits, transfer, points, normals in _parts(buffer, lights=1):
             towards = (self._place(position) - points)[:, None]
             lights = torch.nn.functional.normalize(towards, dim=-1)
             cues = model.light_cues(points, normals, lights, towards.norm(dim=-1))
@@ -225,11 +225,13 @@ def _picture(buffer: FeatureBuffer, colours: Tensor) -> Float[np.ndarray, "heigh
     return colours.reshape(buffer.camera.height, buffer.camera.width, 3).cpu().numpy()
 
 
-def _parts(buffer: FeatureBuffer) -> Iterator[tuple[Tensor, ...]]:
+def _parts(buffer: FeatureBuffer, lights: int) -> Iterator[tuple[Tensor, ...]]:
+    """Yield logits, transfer, points and normals of so many pixels that their colours under all lights fit a cache."""
     if buffer.transfer is None:
         raise InputError("this field knows only the capture's own light", "run `relightnerf fit`")
     values = (buffer.logits, buffer.transfer, buffer.points, buffer.normals)
-    yield from zip(*(value.split(_PIXELS_AT_ONCE) for value in values), strict=True)
+    pixels = max(_COLOURS_AT_ONCE // lights, 1)
+    yield from zip(*(value.split(pixels) for value in values), strict=True)
 
 
 def field_renderer(model: RelightModel, frame: FieldFrame) -> FieldRenderer:

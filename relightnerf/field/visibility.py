@@ -11,8 +11,8 @@ _STEPS, _FIRST, _LAST = 12, 0.03, 2.6
 
 def visibility(
     points: Float[Tensor, "rays 3"],
-    lights: Float[Tensor, "rays lights 3"],
-    reach: Float[Tensor, "rays lights"],
+    lights: Float[Tensor, "*rays lights 3"],
+    reach: Float[Tensor, "*rays lights"],
     density: Float[Tensor, "side side side"],
 ) -> Float[Tensor, "rays lights"]:
     """Return which share of each light arrives at points, in [0, 1]; not differentiable.
@@ -21,8 +21,8 @@ def visibility(
 
     Args:
         points: in the field's frame, a little above the surface that they belong to.
-        lights: unit vectors towards lights.
-        reach: distances to the lights; what is behind a light casts no shadow.
+        lights: unit vectors towards lights, which all points share, or each point's own.
+        reach: distances to the lights, as many; what is behind a light casts no shadow.
         density: per length, by nearest cell, on [-1, 1]^3 (contracted space, scaled), x along the last axis.
     """
     ratios = torch.arange(_STEPS + 1, device=points.device) / _STEPS
@@ -38,7 +38,7 @@ def visibility(
 def marched_visibility(points: Tensor, lights: Tensor, reach: Tensor, density: Tensor, ends: Tensor) -> Tensor:
     """Compute ``visibility`` in plain torch, on any device, with steps that end at the distances ``ends``."""
     middles, side = 0.5 * (ends[1:] + ends[:-1]), density.shape[0]
-    along = points[:, None, None] + lights[:, :, None] * middles[:, None]
+    along = points[:, None, None] + lights[..., None, :] * middles[:, None]
     scaled = contract(along) / CONTRACTED_RADIUS
     lengths = ends.diff() * scaled.norm(dim=-1) / along.norm(dim=-1) * (ends[1:] <= reach[..., None])
     x, y, z = ((scaled + 1.0) * (0.5 * side)).long().clamp_(0, side - 1).unbind(-1)
