@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from relightnerf.color import LUMINANCE, srgb_to_linear, to_float, to_uint8
-from relightnerf.evaluation.light_direction import direction_error_deg, fitted_direction
+from relightnerf.evaluation.light_direction import direction_error_deg
 from relightnerf.evaluation.metrics import Distance, compare, scaled
 from relightnerf.evaluation.relighting_report import IDENTITY
 from relightnerf.evaluation.relit_cases import RelitCase
@@ -78,8 +78,7 @@ def picture_scores(
 def light_scores(case: RelitCase, light: int, picture: UInt8[np.ndarray, "height width 3"]) -> Scores:
     """Return ``direction_error_deg`` of a picture and, where the truth has cast shadows, ``shadow_iou``."""
     image, direction = to_float(picture), case.lights.directions[light]
-    found = fitted_direction(image, case.albedo, case.normal, case.mask, case.visibility[light], case.openness)
-    scores = {"direction_error_deg": float(direction_error_deg(found, direction))}
+    scores = {"direction_error_deg": float(direction_error_deg(case.finder.direction(image), direction))}
     if case.unshadowed is not None:
         counted = case.mask & (case.normal @ direction > _FACING)
         lit = case.visibility[light] > _FULLY_LIT

@@ -12,6 +12,7 @@ from relightnerf.diffusion.light_folders import LightFolder
 from relightnerf.diffusion.light_mixtures import mixed_scene
 from relightnerf.errors import InputError
 from relightnerf.evaluation.field_geometry import field_like
+from relightnerf.evaluation.light_direction import LightFinder
 from relightnerf.evaluation.normal_integration import integrated_depth
 from relightnerf.evaluation.photometric import PhotometricObject, photometric_surface, spread_lights
 from relightnerf.geometry.cue import ViewCues
@@ -36,9 +37,8 @@ class RelitCase:
         truths: true pictures under the lights, sRGB in [0, 1].
         mask: True where pixels count.
         normal: true unit normals, camera frame, 0 where unknown.
-        albedo: linear in [0, 1].
         visibility: part of each light that reaches each pixel.
-        openness: ambient visibility; None where the light has no ambient part.
+        finder: of the light of pictures of the case, by its true geometry and albedo.
         unshadowed: what each light and the ambient part would give without cast shadows and bounces, linear, up to one
             factor a channel; None if cast shadows are not to be measured.
     """
@@ -49,9 +49,8 @@ class RelitCase:
     truths: Float[np.ndarray, "lights height width 3"]
     mask: Bool[np.ndarray, "height width"]
     normal: Float[np.ndarray, "height width 3"]
-    albedo: Float[np.ndarray, "height width 3"]
     visibility: Float[np.ndarray, "lights height width"]
-    openness: Float[np.ndarray, "height width"] | None = None
+    finder: LightFinder
     unshadowed: Float[np.ndarray, "lights height width 3"] | None = None
 
     @property
@@ -101,16 +100,16 @@ def set_case(scene: LightFolder, rng: np.random.Generator) -> RelitCase:
     normal, albedo, mask = scene.normal(), scene.albedo(), mixed.mask > 0
     view = View(_camera(scene.folder.name, *scene.size, scene.fov_deg), _as_file(mixed.source), scene.depth(), normal)
     cosine = np.maximum(np.einsum("hwc,lc->lhw", normal, scene.lights.directions), 0.0)[..., None]
+    rays, points, counted = RayScene.load(scene.folder / _MESH), view.camera.points_world(view.depth), mask & view.known
     return RelitCase(
         view=view,
-        rays=RayScene.load(scene.folder / _MESH),
+        rays=rays,
         lights=scene.lights,
         truths=_as_file(mixed.targets),
-        mask=mask & view.known,
+        mask=counted,
         normal=normal,
-        albedo=albedo,
         visibility=np.stack([scene.visibility(index) for index in range(len(scene))]),
-        openness=scene.openness(),
+        finder=LightFinder(rays, points, normal, albedo, counted, scene.openness()),
         unshadowed=IRRADIANCE / np.pi * cosine * albedo + scene.layer("ambient"),
     )
 
@@ -137,6 +136,8 @@ def photometric_cases(thing: PhotometricObject, sources: int) -> Iterator[RelitC
     photos = _as_file(linear_to_srgb(thing.photos))
     rays = RayScene(depth_mesh(camera, depth))
     visibility = ViewCues(View(camera, photos[0], depth, normal), rays).visibility(thing.directions)
+    counted = thing.mask & told[..., 0]
+    finder = LightFinder(rays, camera.points_world(depth), surface.normal_camera, surface.albedo, counted)
     for source in sorted(spread_lights(thing.directions, sources)):
         others = [index for index in range(len(photos)) if index != source]
         yield RelitCase(
@@ -146,10 +147,10 @@ def photometric_cases(thing: PhotometricObject, sources: int) -> Iterator[RelitC
             rays=rays,
             lights=LightSet("camera", tuple(map(str, others)), thing.directions[others]),
             truths=photos[others],
-            mask=thing.mask & told[..., 0],
+            mask=counted,
             normal=surface.normal_camera,
-            albedo=surface.albedo,
             visibility=visibility[others],
+            finder=finder,
         )
 
 

@@ -37,6 +37,16 @@ def spread_directions(count: int, lowest_z: float = -1.0) -> Float[np.ndarray, "
     return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), z], axis=-1)
 
 
+def directions_around(direction: Float[np.ndarray, "3"], step_deg: float) -> Float[np.ndarray, "7 3"]:
+    """Return a unit vector, and six around it that are ``step_deg`` away."""
+    turns = np.arange(6) * np.pi / 3.0
+    side = np.cross(direction, np.eye(3)[np.argmin(np.abs(direction))])
+    side /= np.linalg.norm(side)
+    ring = np.cos(turns)[:, None] * side + np.sin(turns)[:, None] * np.cross(direction, side)
+    around = direction + np.tan(np.radians(step_deg)) * ring
+    return np.concatenate([direction[None], around / np.linalg.norm(around, axis=-1, keepdims=True)])
+
+
 def rotation_between(source: Float[np.ndarray, "3"], target: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
     """Return the smallest rotation that turns one unit vector into another (Rodrigues' formula)."""
     axis, cosine = np.cross(source, target), float(np.dot(source, target))

@@ -22,7 +22,7 @@ from relightnerf.color import srgb_to_linear
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
-from relightnerf.lights import IRRADIANCE, spread_directions
+from relightnerf.lights import IRRADIANCE, directions_around, spread_directions
 
 SHADINGS = 8
 """Terms of the shading: the disc, six ambient lobes, and bounced light."""
@@ -220,15 +220,7 @@ def _peaks(found: _Found, most: int) -> _Found:
 
 def _refined(found: _Found, misfit: _Misfit, step_deg: float) -> _Found:
     """Return each direction, or the one of six around it, a step away, that fits better."""
-    around, reach = np.arange(6) * np.pi / 3, np.tan(np.radians(step_deg))
-    tried = []
-    for direction in found.directions:
-        side = np.cross(direction, np.eye(3)[np.argmin(np.abs(direction))])
-        side /= np.linalg.norm(side)
-        ring = np.cos(around)[:, None] * side + np.sin(around)[:, None] * np.cross(direction, side)
-        tried.append(np.concatenate([direction[None], direction + reach * ring]))
-    directions = np.concatenate(tried)
-    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    directions = np.concatenate([directions_around(direction, step_deg) for direction in found.directions])
     fitted = misfit(directions, np.repeat(found.logs, 7, axis=0), steps=3)
     best = fitted.misfits.reshape(-1, 7).argmin(axis=-1)
     return fitted[7 * np.arange(len(best)) + best]

@@ -1,8 +1,11 @@
 import numpy as np
+import open3d as o3d
 import pytest
 
 from relightnerf.color import linear_to_srgb
-from relightnerf.evaluation.light_direction import direction_error_deg, fitted_direction
+from relightnerf.evaluation.light_direction import LightFinder, direction_error_deg, fitted_direction
+from relightnerf.geometry.raycast import RayScene
+from relightnerf.lights import direction_from_angles
 
 SIZE = 48
 
@@ -65,17 +68,33 @@ def test_outliers_and_saturated_pixels_do_not_turn_the_light() -> None:
         assert direction_error_deg(fitted_direction(picture, albedo, normal, mask), light) < 1.5
 
 
-def test_shadows_and_open_sky_are_taken_into_account() -> None:
+def test_open_sky_is_taken_into_account() -> None:
     normal, mask = _sphere()
     albedo = _textured(4)
     sky = (0.5 + 0.5 * normal[..., 1]).astype(np.float32)
-    seen = np.where(np.arange(SIZE) < SIZE // 2, 0.0, 1.0).astype(np.float32) * np.ones((SIZE, 1), np.float32)
     light = np.array([0.5, 0.3, 0.81])
     light /= np.linalg.norm(light)
-    shading = 0.15 * sky + 0.7 * seen * np.maximum(normal @ light, 0.0)
-    picture = linear_to_srgb(albedo * shading[..., None]).astype(np.float32)
-    assert direction_error_deg(fitted_direction(picture, albedo, normal, mask, seen, sky), light) < 0.1
+    picture = linear_to_srgb(albedo * (0.15 * sky + 0.7 * np.maximum(normal @ light, 0.0))[..., None])
+    assert direction_error_deg(fitted_direction(picture, albedo, normal, mask, sky), light) < 0.1
     assert direction_error_deg(fitted_direction(picture, albedo, normal, mask), light) > 2.0
+
+
+@pytest.mark.parametrize(("azimuth", "elevation"), [(0.0, 30.0), (130.0, 50.0), (-70.0, 20.0)])
+def test_the_shadow_of_a_post_on_a_floor_tells_what_its_shading_cannot(azimuth: float, elevation: float) -> None:
+    post = o3d.geometry.TriangleMesh.create_box(0.2, 0.2, 0.8).translate((-0.1, -0.1, 0.0))
+    rays = RayScene(o3d.geometry.TriangleMesh.create_box(8.0, 8.0, 0.1).translate((-4.0, -4.0, -0.1)) + post)
+    steps = (np.arange(SIZE) + 0.5) / SIZE * 4.0 - 2.0
+    x, y = np.meshgrid(steps, steps)
+    points = np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.float32)
+    normal, mask = np.zeros_like(points) + np.float32([0, 0, 1]), np.maximum(abs(x), abs(y)) > 0.15
+    light, albedo = direction_from_angles(azimuth, elevation), _textured(5)
+    seen = rays.light_visibility(points.reshape(-1, 3), normal.reshape(-1, 3), light[None], 32).reshape(mask.shape)
+    grain = np.random.default_rng(0).normal(0.0, 0.01, points.shape)
+    picture = linear_to_srgb(albedo * (0.2 + 0.7 * light[2] * seen)[..., None]) + grain
+    finder = LightFinder(rays, points, normal, albedo, mask)
+    assert direction_error_deg(finder.direction(picture), light) < 3.0
+    assert direction_error_deg(fitted_direction(picture, albedo, normal, mask), light) > 20.0
+    np.testing.assert_array_equal(finder.direction(picture), finder.direction(picture))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
