@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from relightnerf.relighters import COMPACT, SHADING
 
-_START = 5.0
-"""Seconds to load libraries, weights or a field."""
+_START, _LOAD = 5.0, 0.8
+"""Seconds to load libraries and weights, and to load a field."""
 _READ_PIXEL = 0.18e-6
 _USUAL_FEATURES = 2048
 _SEARCH_PIXEL, _MATCH_PAIR, _MAP_VIEW = 0.5e-6, 0.02, 0.75
@@ -19,12 +19,12 @@ _SEARCH_PIXEL, _MATCH_PAIR, _MAP_VIEW = 0.5e-6, 0.02, 0.75
 two captures of 12 and 24 photos."""
 _DEPTH_PIXEL = 8.5e-6
 """Depth from the field (3.2), a mesh of it (4.2), and normals (1.1)."""
-_BASE_STEP, _LIGHT_STEP = 0.103, 0.122
-_RELIGHT_PIXEL: Mapping[str, float] = {COMPACT: 3.5e-6, SHADING: 1.6e-6}
-_MATCH_PIXEL = {True: 3.5e-6, False: 1.6e-6}
+_BASE_STEP, _LIGHT_STEP = 0.068, 0.067
+_RELIGHT_PIXEL: Mapping[str, float] = {COMPACT: 2.3e-6, SHADING: 1.1e-6}
+_MATCH_PIXEL = {True: 2.2e-6, False: 1.0e-6}
 """With and without the agreement of views."""
-_POSE_PIXEL, _LIGHT_PIXEL = 10.0e-6, 1.7e-6
-"""A picture from a new pose, and under another light from the same pose."""
+_POSE_PIXEL, _LIGHT_PIXEL = 7.0e-6, 1.06e-6
+"""A new pose, and a picture under a light from there."""
 
 
 @dataclass(frozen=True)
@@ -94,23 +94,23 @@ def stage_seconds(work: Workload) -> dict[str, float | None]:
     """Return the seconds of each stage on two CPU cores; None where nothing was measured (diffusion models)."""
     pictures = work.views * work.lights * work.pixels
     relight = _RELIGHT_PIXEL.get(work.relighter)
-    frame = _POSE_PIXEL if work.moving else _LIGHT_PIXEL
+    frame = _LIGHT_PIXEL + (_POSE_PIXEL if work.moving else 0.0)
     return {
         "prepare": _poses_seconds(work.poses, work.views) + work.views * work.source_pixels * _READ_PIXEL,
         "geometry": _START + work.base_steps * _BASE_STEP + work.views * work.pixels * _DEPTH_PIXEL,
         "synthesize": None if relight is None else _START + pictures * relight,
         "match": pictures * _MATCH_PIXEL[work.consistency],
         "fit": work.light_steps * _LIGHT_STEP,
-        "video": _START + work.frames * work.pixels * frame,
+        "video": _LOAD + work.frames * work.pixels * frame,
         "contact sheet": _pictures_seconds(work.sheet, work.pixels),
-        "evaluate": _START + work.held_out * work.pixels * _POSE_PIXEL,
+        "evaluate": _LOAD + work.held_out * work.pixels * _POSE_PIXEL,
         "report": _pictures_seconds(work.page, work.pixels),
     }
 
 
 def _pictures_seconds(counts: tuple[int, int], pixels: int) -> float:
     views, lights = counts
-    return _START + views * pixels * (_POSE_PIXEL + lights * _LIGHT_PIXEL)
+    return _LOAD + views * pixels * (_POSE_PIXEL + lights * _LIGHT_PIXEL)
 
 
 def _poses_seconds(poses: Poses | None, views: int) -> float:

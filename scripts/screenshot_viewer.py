@@ -23,7 +23,7 @@ _BROWSER = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftsha
 _SECONDS, _SETTLE_SECONDS = 180.0, 5.0
 
 
-def screenshot_viewer(scene: Path, output: Path, size: tuple[int, int] = (1200, 700)) -> None:
+def screenshot_viewer(scene: Path, output: Path, size: tuple[int, int] = (1200, 740)) -> None:
     """Open a scene in the viewer, put the light on the left, and write what the page looks like (JPEG).
 
     Args:

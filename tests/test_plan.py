@@ -39,14 +39,14 @@ DEMO = Workload(
     page=(4, 32),
 )
 MEASURED = {
-    "geometry": 122,
-    "synthesize": 96,
-    "match": 93,
-    "fit": 98,
-    "video": 13,
-    "contact sheet": 7,
-    "evaluate": 8,
-    "report": 20,
+    "geometry": 85,
+    "synthesize": 66,
+    "match": 60,
+    "fit": 54,
+    "video": 6,
+    "contact sheet": 2,
+    "evaluate": 2,
+    "report": 9,
 }
 """Seconds of `scripts/demo.sh` on two CPU cores with nothing beside it."""
 
