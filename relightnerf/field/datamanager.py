@@ -34,6 +34,8 @@ class RelightDataManagerConfig(VanillaDataManagerConfig):
     """Lights that each of these rays is compared under, if there are as many."""
     warmup_steps: int = 2000
     """Steps on the capture's photos before relit images are used; the same number as the model's."""
+    eval_num_images_to_sample_from: int = 1
+    """Held-out photos that are kept in memory for nerfstudio's own loader, which holds them as floats."""
 
 
 class RelightDataManager(VanillaDataManager[InputDataset]):

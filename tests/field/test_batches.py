@@ -83,3 +83,11 @@ def _pixel(camera: Camera, direction_world: np.ndarray) -> tuple[int, int]:
     row, column = cy - fy * y / -z - 0.5, cx + fx * x / -z - 0.5
     assert (row, column) == pytest.approx((round(row), round(column)), abs=1e-3)
     return round(row), round(column)
+
+
+def test_held_out_photos_are_not_kept_in_memory_as_floats(tiny_scene: Scene) -> None:
+    config = RelightDataManagerConfig(dataparser=RelightDataParserConfig(data=tiny_scene.root, eval_every=0))
+    manager = config.setup(device="cpu", test_mode="val", world_size=1, local_rank=0)
+    assert len(manager.eval_dataset) == len(tiny_scene.cameras())
+    assert not manager.eval_image_dataloader.cache_all_images
+    assert manager.images.dtype == torch.uint8
