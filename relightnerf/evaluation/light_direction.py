@@ -152,8 +152,7 @@ class LightFinder:
             disc = np.where(disc < 0.0, 0.0, np.where(even < 0.0, alone, disc))
             even = np.maximum(at - ad * disc, 0.0) / np.maximum(aa, 1e-12)
             residual = even[:, None] * ambient + disc[:, None] * discs - shading
-            scale = 1.4826 * np.median(np.abs(residual), axis=-1, keepdims=True)
-            robust = 1.0 / (1.0 + (residual / np.maximum(2.0 * scale, 1e-6)) ** 2)
+            robust = _cauchy_weights(residual)
         return np.abs(residual) @ weight / weight.sum()
 
 
@@ -189,6 +188,11 @@ def _fits(
         weighted = np.swapaxes(columns * (weight * robust)[..., None], -1, -2)
         solution = np.linalg.solve(weighted @ columns + ridge, weighted @ shading[:, None])
         residual, lights = (columns @ solution)[..., 0] - shading, solution[:, 1:, 0]
-        scale = 1.4826 * np.median(np.abs(residual), axis=-1, keepdims=True)
-        robust = 1.0 / (1.0 + (residual / np.maximum(2.0 * scale, 1e-6)) ** 2)
+        robust = _cauchy_weights(residual)
     return np.abs(residual) @ weight / max(weight.sum(), 1e-12), lights
+
+
+def _cauchy_weights(residual: Float[np.ndarray, "fits pixels"]) -> Float[np.ndarray, "fits pixels"]:
+    """Return weights that fall with the residual, by Cauchy's loss of twice each fit's deviation."""
+    scale = 1.4826 * np.median(np.abs(residual), axis=-1, keepdims=True)
+    return 1.0 / (1.0 + (residual / np.maximum(2.0 * scale, 1e-6)) ** 2)

@@ -86,12 +86,9 @@ def place_samples(
     rays, intervals = len(origins), fine.shape[1] - 1
     unit, edges = torch.empty(rays, intervals + 1), torch.empty(rays, intervals + 1)
     middles, lengths = torch.empty(rays, intervals, 3), torch.empty(rays, intervals)
-    rays_in, shares = (
-        _arrays(origins.contiguous(), directions.contiguous()),
-        _arrays(where.contiguous(), fine.contiguous()),
-    )
-    cells = _arrays(density.contiguous().view(-1))
-    _place_samples(*rays_in, *cells, len(density), *shares, near, far, *_arrays(unit, edges, middles, lengths))
+    field = *_arrays(origins.contiguous(), directions.contiguous(), density.flatten()), len(density)
+    shares = _arrays(where.contiguous(), fine.contiguous())
+    _place_samples(*field, *shares, near, far, *_arrays(unit, edges, middles, lengths))
     return unit, edges, middles, lengths
 
 
@@ -100,10 +97,8 @@ def visibility(points: Tensor, lights: Tensor, reach: Tensor, density: Tensor, e
     result = torch.empty(len(points), lights.shape[-2])
     middles, steps = 0.5 * (ends[1:] + ends[:-1]), ends.diff()
     own = lights.reshape(-1, *lights.shape[-2:]), reach.reshape(-1, lights.shape[-2])  # of each point, or of one
-    rays = _arrays(points.contiguous(), *own)
-    _visibility(
-        *rays, *_arrays(density.contiguous().view(-1)), len(density), *_arrays(middles, steps, ends[1:], result)
-    )
+    field = *_arrays(points.contiguous(), *own, density.flatten()), len(density)
+    _visibility(*field, *_arrays(middles, steps, ends[1:], result))
     return result
 
 

@@ -1,17 +1,13 @@
 """Gaussians that follow the light: splatted like elsewhere, fitted by nerfstudio's trainer, rendered like any field."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from servers import free_port, page
+from servers import served_viewer
 from splat_pictures import splat_picture
 
 from relightnerf.cameras import Camera
@@ -31,7 +27,6 @@ from relightnerf.images import read_image
 from relightnerf.lights import Lighting, rotation_between
 from relightnerf.scene import Scene
 
-ROOT = Path(__file__).parents[2]
 LIGHT = np.array([0.48, 0.6, 0.64])
 CAMERA = Camera("c", np.eye(4), np.array([30.0, 32.0, 16.0, 12.0]), 32, 24)
 
@@ -136,7 +131,7 @@ def test_a_state_of_another_number_of_gaussians_is_loaded() -> None:
 def fitted(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FieldRenderer]:
     """A run of the tiny scene on the CPU, by few Gaussians: its stage's folder, and a renderer of how it began."""
     folder = tmp_path_factory.mktemp("splats") / "field"
-    config = run_config(tiny_scene, folder, 8, "matched", (40, 30), "cpu", "relightnerf-splat")
+    config = run_config(tiny_scene, folder, 8, "matched", (60, 40), "cpu", "relightnerf-splat")
     config.pipeline.model.num_random = 250
     config.optimizers["means"]["optimizer"].lr = 0.01
     config.optimizers["scales"]["optimizer"].lr = 0.02
@@ -156,7 +151,7 @@ def test_a_fit_comes_closer_to_the_photos(tiny_scene: Scene, fitted: tuple[Path,
     folder, begun = fitted
     assert run_folder(folder).parent.name == "relightnerf-splat"
     after = FieldRenderer.load(tiny_scene, "cpu", folder)
-    assert _error(after, tiny_scene, 0) < 0.7 * _error(begun, tiny_scene, 0)
+    assert _error(after, tiny_scene, 0) < 0.6 * _error(begun, tiny_scene, 0)
 
 
 def test_another_light_changes_the_picture(tiny_scene: Scene, fitted: tuple[Path, FieldRenderer]) -> None:
@@ -174,7 +169,7 @@ def test_the_light_s_part_is_trained_without_changing_the_rest(
     pictures = []
     for name, folder in (("warm", tmp_path / "field"), ("whole", fitted[0])):
         if name == "warm":
-            config = run_config(tiny_scene, folder, 8, "matched", (40, 0), "cpu", "relightnerf-splat")
+            config = run_config(tiny_scene, folder, 8, "matched", (60, 0), "cpu", "relightnerf-splat")
             config.pipeline.model.num_random = 250
             config.optimizers["means"]["optimizer"].lr = 0.01
             config.optimizers["scales"]["optimizer"].lr = 0.02
@@ -202,17 +197,8 @@ def test_the_viewer_shows_splats(
     scene = copy_scene(tiny_scene)
     shutil.copytree(fitted[0] / "relightnerf-splat", scene.field / "relightnerf-splat")
     shutil.rmtree(scene.field / "relightnerf")
-    port, environment = free_port(), {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-u", "-m", "relightnerf", "view", "--scene", str(scene.root), "--port", str(port)]
-    pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
-    try:
-        shown = page(port, process)
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, printed = process.communicate(timeout=60)
-    assert b"<html" in shown.lower()
-    assert (process.returncode, printed) == (0, "")
+    with served_viewer(scene) as viewer:
+        assert b"<html" in viewer.page.lower()
 
 
 def test_fitting_splats_needs_cuda(tiny_scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:

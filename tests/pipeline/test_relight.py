@@ -128,18 +128,19 @@ def test_the_light_of_a_sweep_goes_once_around(photo: Path, sides: Path, name: s
         assert right[:, -2:].mean() > right[:, :2].mean() + 10
 
 
-def test_a_run_stopped_in_its_sweep_ends_as_one_that_was_not(
+def test_a_run_stopped_at_any_picture_ends_as_one_that_was_not(
     photo: Path, sides: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, stopped = photo.parent / "whole", photo.parent / "stopped"
     flags = {"lights": sides, "sweep_frames": 10}
     _relight(photo, output=whole, sweep=whole / "a.mp4", **flags).run()
     monkeypatch.setattr(relight, "_CHUNK", 2)
-    with monkeypatch.context() as patch:
-        stop_after(patch, images, 5)
-        with pytest.raises(KeyboardInterrupt):
-            _relight(photo, output=stopped, sweep=stopped / "a.mp4", **flags).run()
-    assert not (stopped / "a.mp4").exists()
+    for pictures in (2, 5):
+        with monkeypatch.context() as patch:
+            stop_after(patch, images, pictures)
+            with pytest.raises(KeyboardInterrupt):
+                _relight(photo, output=stopped, sweep=stopped / "a.mp4", **flags).run()
+        assert not (stopped / "a.mp4").exists()
     kept = (stopped / ".a.mp4.frames" / "00000.png").stat().st_mtime_ns
     _relight(photo, output=stopped, sweep=stopped / "a.mp4", **flags).run()
     assert kept and {p.name for p in stopped.iterdir()} == {p.name for p in whole.iterdir()}

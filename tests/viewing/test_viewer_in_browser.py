@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from browser import pixels
-from servers import free_port, page
+from servers import served_viewer
 
 from relightnerf.field.dataparser import scene_frame
 from relightnerf.images import read_image
@@ -25,7 +22,6 @@ from relightnerf.scene import Scene
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 90.0
 
 
@@ -40,21 +36,12 @@ def scene(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
 @pytest.fixture(scope="module")
 def viewer(scene: Scene, browser: "Browser") -> "Iterator[Page]":
     """The viewer's page; at the end the viewer is stopped by ctrl-c while the page is open."""
-    port, pipe = free_port(), subprocess.PIPE
-    command = [sys.executable, "-u", "-m", "relightnerf", "view", "--scene", str(scene.root), "--port", str(port)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
-    try:
-        page(port, process)
+    with served_viewer(scene) as served:
         shown = browser.new_page(viewport={"width": 900, "height": 560})
-        shown.goto(f"http://127.0.0.1:{port}")
+        shown.goto(served.address)
         shown.get_by_role("button", name="Save view").wait_for(timeout=1000 * SECONDS)
         wait(lambda: pixels(canvas(shown)).std() > 5.0)
         yield shown
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
 
 
 def wait(holds: Callable[[], object], seconds: float = SECONDS) -> None:
