@@ -15,6 +15,7 @@ cue      1        logarithm of the scene painted white under the canonical light
 source   1        logarithm of the photo's own shading, guessed from the photo, see ``source_shading``; 0 if unknown
 capture  1        logarithm of the photo's own shading under the light that the whole capture was taken in, as far as
                   that is known, see ``capture_cue``; 0 if unknown
+disc     1        of that light the disc alone: cosine times visibility, in [0, 1]; 0 if unknown
 ======== ======== ===================================================================================
 """
 
@@ -40,6 +41,7 @@ PARTS = {
     "cue": 1,
     "source": 1,
     "capture": 1,
+    "disc": 1,
 }
 """Channels of each part."""
 LIGHT_PARTS = frozenset({"shading", "shadow", "cue"})

@@ -153,6 +153,23 @@ class LightUNet(UNet2DModel):
             start, end = (latent + folded * at for at in (channels.start, channels.stop))
             self.shortcut.weight[:, start:end] = _CUE_WEIGHTS[part] / folded
 
+    @torch.no_grad()
+    def with_parts(self, parts: Sequence[str]) -> "LightUNet":
+        """Return a network that is shown further parts, after those that it knows, and does not heed them yet.
+
+        Raises:
+            ValueError: the parts do not begin with the network's own.
+        """
+        if tuple(parts[: len(self.condition_parts)]) != self.condition_parts:
+            raise ValueError(f"parts {tuple(parts)} do not begin with {self.condition_parts}")
+        grown = type(self).from_config({**self.config, "condition_parts": list(parts)})
+        state = self.state_dict()
+        for name in ("conv_in.weight", "shortcut.weight"):
+            known, wanted = state[name], grown.state_dict()[name]
+            state[name] = torch.cat([known, torch.zeros_like(wanted[:, known.shape[1] :])], dim=1)
+        grown.load_state_dict(state)
+        return grown
+
     @property
     def condition_parts(self) -> tuple[str, ...]:
         """Names of the condition image's parts, in order."""

@@ -6,7 +6,7 @@ under one canonical light. A photo does not tell how bright that would be, so th
 and mean: each channel of *all* the scene's canonical pictures is scaled by the factor that makes their common mean the
 photo's, so that one light's picture stays brighter than another's.
 
-What a fitted field says about geometry is never quite right, so in training four samples out of ten see it bent, bumpy,
+What a fitted field says about geometry is never quite right, so in training half the samples see it bent, bumpy,
 blurred and with holes.
 """
 
@@ -34,11 +34,11 @@ from relightnerf.errors import InputError
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
 
 _MEAN_EXPOSURE = (0.09, 0.3)
-_DEGRADED = 0.4
+_DEGRADED = 0.5
 _NOISY, _COMPRESSED, _BLACK_BEHIND = 0.5, 0.3, 0.5
 _UNKNOWN_WEIGHT = 0.1
-_NO_ESTIMATE, _WRONG_LIGHT, _DIRECTION_ERROR = 0.12, 0.12, 0.1
-_DISC_ERROR, _AMBIENT_ERROR, _AMBIENT_LOBE, _SPURIOUS = 0.25, 0.8, 0.8, 0.15
+_NO_ESTIMATE, _WRONG_LIGHT, _DIRECTION_ERROR = 0.06, 0.18, 0.08
+_DISC_ERROR, _AMBIENT_ERROR, _AMBIENT_LOBE, _SPURIOUS = 0.25, 0.6, 0.8, 0.3
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class LightMixtures(LightPairs):
         }
         values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
         values["source"] = source_shading(values["rgb"], values["normal"], values["openness"])
-        values["capture"] = self._capture(choice, surface, estimate, rng)
+        values["capture"], values["disc"] = self._capture(choice, surface, estimate, rng)
         return {
             "source": values["rgb"],
             "target": _planes(target),
@@ -160,11 +160,15 @@ class LightMixtures(LightPairs):
 
     def _capture(
         self, choice: PairChoice, surface: "Surface", estimate: "_Estimate", rng: np.random.Generator
-    ) -> Float[Tensor, "1 height width"]:
-        """What the estimate of the capture's light makes of the photo's own shading; 0 everywhere without one."""
+    ) -> tuple[Float[Tensor, "1 height width"], Float[Tensor, "1 height width"]]:
+        """What the estimate of the capture's light makes of the photo's own shading, and its disc alone of that.
+
+        Both are 0 everywhere without an estimate.
+        """
         known = torch.from_numpy(surface.depth > 0)[None]
         if estimate.disc == estimate.ambient == 0.0:
-            return torch.zeros_like(known, dtype=torch.float32)
+            nothing = torch.zeros_like(known, dtype=torch.float32)
+            return nothing, nothing
         direction = self.scenes[choice.scene].lights.directions[estimate.light] * [1 - 2 * choice.flipped, 1, 1]
         ambient = surface.openness
         if self.augment:
@@ -172,9 +176,10 @@ class LightMixtures(LightPairs):
             direction /= np.linalg.norm(direction)
             lobe = rng.normal(size=3)
             ambient = ambient * (1.0 + rng.uniform(0.0, _AMBIENT_LOBE) * surface.normal @ (lobe / np.linalg.norm(lobe)))
-        disc = IRRADIANCE / np.pi * np.maximum(surface.normal @ direction, 0.0) * surface.source_visibility
-        shading = estimate.disc * disc + estimate.ambient * AMBIENT_RADIANCE * ambient
-        return capture_cue(torch.from_numpy(shading.astype(np.float32))[None], known)
+        disc = (np.maximum(surface.normal @ direction, 0.0) * surface.source_visibility).astype(np.float32)
+        shading = IRRADIANCE / np.pi * estimate.disc * disc + estimate.ambient * AMBIENT_RADIANCE * ambient
+        shading, disc = (torch.from_numpy(values.astype(np.float32))[None] for values in (shading, disc))
+        return capture_cue(shading, known), disc
 
     def _photos(
         self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator
@@ -249,7 +254,7 @@ def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
         normal = cv2.GaussianBlur(normal, (0, 0), 0.1 + 2.0 * strength * rng.random())
     for cells in ((3, 8), (10, 30)):
         bumps = np.stack([_noise(shape, rng, cells) for _ in range(3)], axis=-1)
-        normal = normal + 0.2 * strength * rng.random() * bumps * (depth > 0)[..., None]
+        normal = normal + 0.3 * strength * rng.random() * bumps * (depth > 0)[..., None]
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
     shadows = []
     for visibility in (surface.visibility, surface.source_visibility):

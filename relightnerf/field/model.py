@@ -228,7 +228,7 @@ class RelightModel(Model):
         unit, edges, middles, lengths = self._place_samples(origins, directions)
         weights = render_weights(self.density(middles) * lengths)
         chosen, shares = self._choose(weights)
-        depth = _median(weights.detach(), edges[:, 1:])
+        depth = _median(weights.detach(), edges)
         accumulation = weights.sum(dim=-1, keepdim=True)
         samples = middles.gather(1, chosen[..., None].expand(-1, -1, 3))
         return RaySurface(samples, shares, weights, unit, depth, accumulation)
@@ -388,8 +388,10 @@ class RelightModel(Model):
         return {"psnr": float(psnr), "ssim": float(ssim)}, images
 
 
-def _median(
-    weights: Float[Tensor, "rays samples"], distances: Float[Tensor, "rays samples"]
-) -> Float[Tensor, "rays 1"]:
-    index = (weights.cumsum(dim=-1) < 0.5).sum(dim=-1, keepdim=True).clamp_max(weights.shape[-1] - 1)
-    return distances.gather(-1, index)
+def _median(weights: Float[Tensor, "rays samples"], edges: Float[Tensor, "rays edges"]) -> Float[Tensor, "rays 1"]:
+    """Return where half of the light is stopped; within an interval, weight counts as evenly spread."""
+    cumulative = weights.cumsum(dim=-1)
+    index = (cumulative < 0.5).sum(dim=-1, keepdim=True).clamp_max(weights.shape[-1] - 1)
+    share, start, end = weights.gather(-1, index), edges.gather(-1, index), edges.gather(-1, index + 1)
+    before = cumulative.gather(-1, index) - share
+    return start + ((0.5 - before) / share.clamp_min(1e-9)).clamp(0.0, 1.0) * (end - start)

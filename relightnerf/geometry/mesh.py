@@ -21,7 +21,7 @@ _BLOCK = 8
 _BLOCKS = 5000
 _SEEN_BY = 2
 _LEAST_COMPONENT = 0.01
-_SMOOTHING_STEPS = 6
+_SMOOTHING_STEPS, _SMOOTHING = 10, 0.5
 _JUMP = 0.05
 
 
@@ -169,6 +169,18 @@ def _cleaned(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.TriangleMesh":
     sizes = np.asarray(sizes)
     mesh.remove_triangles_by_mask(sizes[np.asarray(labels)] < _LEAST_COMPONENT * sizes.max())
     mesh.remove_unreferenced_vertices()
-    mesh = mesh.filter_smooth_taubin(number_of_iterations=_SMOOTHING_STEPS)
+    mesh = _smoothed(mesh)
     mesh.compute_vertex_normals()
     return mesh
+
+
+def _smoothed(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.TriangleMesh":
+    """Return the mesh without its bumps of a few voxels; the border, which would shrink, stays where it is."""
+    import open3d as o3d
+
+    smooth = mesh.filter_smooth_laplacian(_SMOOTHING_STEPS, _SMOOTHING)
+    border = np.unique(np.asarray(mesh.get_non_manifold_edges(allow_boundary_edges=False)))
+    vertices = np.asarray(smooth.vertices)
+    vertices[border] = np.asarray(mesh.vertices)[border]
+    smooth.vertices = o3d.utility.Vector3dVector(vertices)
+    return smooth

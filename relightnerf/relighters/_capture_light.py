@@ -1,11 +1,14 @@
 """The light that a capture was taken under, found from photos and geometry.
 
-Two pixels of one surface colour differ only by how they are lit. So over many pairs of nearby pixels, the difference
-of their log radiance must be that of their log shading, and a light is the better the more pairs it explains; shadow
-edges, which the mesh's ray-cast shadows reproduce only for the right direction, say most. A disc's direction can be
-judged only together with the ambient light that goes with it best, so that is fitted for every direction tried. The
-shading is a non-negative sum per channel: the disc's cosine times its visibility, ambient light (ambient visibility
-times six lobes along the axes, so that a sky and a ground may differ), and light off surfaces nearby.
+Two places of one surface colour differ only by how they are lit. So over many pairs of places near one another, the
+difference of their log radiance must be that of their log shading, and a light is the better the more pairs it
+explains; shadow edges, which the mesh's ray-cast shadows reproduce only for the right direction, say most. A place is a
+small patch of one surface, and both its radiance and its shading are means over it: texture averages out, and so do the
+bumps of inexact geometry, which would make the disc look weaker than it is (as noise in a regression's variables does).
+A disc's direction can be judged only together with the ambient light that goes with it best, so that is fitted for
+every direction tried. The shading is a non-negative sum per channel: the disc's cosine times its visibility, ambient
+light (ambient visibility times six lobes along the axes, so that a sky and a ground may differ), and light off surfaces
+nearby.
 """
 
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from torch import Tensor
 
@@ -28,7 +31,10 @@ SHADINGS = 8
 """Terms of the shading: the disc, six ambient lobes, and bounced light."""
 _PAIRS = 16000
 _DARKEST, _BRIGHTEST = 0.004, 0.93
-_NEAREST, _FURTHEST = 0.01, 0.3
+_NEAREST, _FURTHEST = 0.02, 0.3
+_PATCH, _PLACES, _OFF_PLANE, _ALIKE = 0.02, 6, 0.02, 0.6
+_AMBIENT_SAMPLES = 12
+_GOLDEN = 0.618034
 _SPREAD, _CHROMA_SPREAD = 0.12, 0.12
 _CANDIDATES = 300
 _PEAKS, _KEPT = 20, 3
@@ -65,16 +71,16 @@ class CaptureLight:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Points (pairs, 2, ...) of surfaces, two by two."""
+    """Patches of surfaces, two by two: points, normals and ambient visibility of their places, mean linear colours."""
 
-    points: np.ndarray
-    normals: np.ndarray
-    colours: np.ndarray
-    ambient: np.ndarray
+    points: Float[np.ndarray, "pairs 2 places 3"]
+    normals: Float[np.ndarray, "pairs 2 places 3"]
+    colours: Float[np.ndarray, "pairs 2 3"]
+    ambient: Float[np.ndarray, "pairs 2 places"]
 
     @property
-    def ambient_terms(self) -> np.ndarray:
-        return _ambient_terms(self.normals, self.ambient)
+    def ambient_terms(self) -> Float[np.ndarray, "pairs 2 7"]:
+        return _ambient_terms(self.normals, self.ambient).mean(axis=-2)
 
     def every(self, step: int) -> "_Pairs":
         return _Pairs(self.points[::step], self.normals[::step], self.colours[::step], self.ambient[::step])
@@ -256,41 +262,66 @@ def _ambient_terms(normals: np.ndarray, ambient: np.ndarray) -> np.ndarray:
     return np.concatenate([ambient[..., None] * lobes, 1.0 - ambient[..., None]], axis=-1)
 
 
-def _disc_term(pairs: _Pairs, rays: RayScene, direction: np.ndarray, samples: int) -> np.ndarray:
+def _disc_term(pairs: _Pairs, rays: RayScene, direction: np.ndarray, samples: int) -> Float[np.ndarray, "pairs 2"]:
     points, normals = pairs.points.reshape(-1, 3), pairs.normals.reshape(-1, 3)
     seen = rays.light_visibility(points, normals, direction[None], samples)[0]
-    return (IRRADIANCE / np.pi * np.maximum(normals @ direction, 0.0) * seen).reshape(-1, 2)
+    lit = IRRADIANCE / np.pi * np.maximum(normals @ direction, 0.0) * seen
+    return lit.reshape(pairs.points.shape[:-1]).mean(axis=-1)
 
 
 def _sampled_pairs(views: Sequence[View], rays: RayScene) -> _Pairs:
     count = -(-_PAIRS // len(views))
     found = [_pairs_of_view(view, rays, count, np.random.default_rng([i, 7])) for i, view in enumerate(views)]
     points, normals, colours = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    ambient = rays.ambient_visibility(points.reshape(-1, 3), normals.reshape(-1, 3), 64).reshape(-1, 2)
-    return _Pairs(points, normals, colours, ambient)
+    seen = rays.ambient_visibility(points.reshape(-1, 3), normals.reshape(-1, 3), _AMBIENT_SAMPLES)
+    return _Pairs(points, normals, colours, seen.reshape(points.shape[:-1]))
 
 
 def _pairs_of_view(view: View, rays: RayScene, count: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    linear = srgb_to_linear(view.image)
-    depth = rays.camera_hits(view.camera).depth
+    """Return points and normals (pairs, 2, places, 3), and mean colours (pairs, 2, 3)."""
+    linear, depth = srgb_to_linear(view.image), rays.camera_hits(view.camera).depth
     usable = view.known & (np.abs(depth - view.depth) < 0.03 * view.depth)
     usable &= (linear.min(-1) > _DARKEST) & (linear.max(-1) < _BRIGHTEST)
     if view.mask is not None:
         usable &= view.mask
     usable = ndimage.binary_erosion(usable)
-    smooth = ndimage.gaussian_filter(linear, (0.7, 0.7, 0))
-    rows, columns = np.nonzero(usable)
-    if not len(rows):
-        return np.zeros((0, 2, 3)), np.zeros((0, 2, 3)), np.zeros((0, 2, 3))
-    chosen = rng.integers(0, len(rows), 2 * count)
-    row, column = rows[chosen], columns[chosen]
-    reach = np.exp(rng.uniform(np.log(_NEAREST), np.log(_FURTHEST), len(row))) * max(usable.shape)
-    angle = rng.uniform(0, 2 * np.pi, len(row))
-    other_row = np.round(row + reach * np.sin(angle)).astype(int)
-    other_column = np.round(column + reach * np.cos(angle)).astype(int)
-    inside = (other_row >= 0) & (other_row < usable.shape[0]) & (other_column >= 0) & (other_column < usable.shape[1])
-    inside[inside] &= usable[other_row[inside], other_column[inside]]
-    kept = np.flatnonzero(inside)[:count]
-    at = (np.stack([row[kept], other_row[kept]], -1), np.stack([column[kept], other_column[kept]], -1))
-    points = view.camera.points_world(depth)[at]
-    return points.astype(np.float32), view.normal_world[at], smooth[at]
+    points, normals = view.camera.points_world(depth).astype(np.float32), view.normal_world
+    middles = tuple(middle[..., None] for middle in _pairs_of_pixels(usable, count, rng))
+    around = _places_around(middles, usable.shape, rng)
+    off_plane = np.abs(np.sum((points[around] - points[middles]) * normals[middles], axis=-1))
+    alike = np.sum(normals[around] * normals[middles], axis=-1) > _ALIKE
+    alike &= usable[around] & (off_plane < _OFF_PLANE * depth[middles])
+    at = tuple(np.where(alike, place, middle) for place, middle in zip(around, middles, strict=True))
+    return points[at], normals[at], linear[at].mean(axis=-2)
+
+
+def _pairs_of_pixels(
+    usable: Bool[np.ndarray, "height width"], count: int, rng: np.random.Generator
+) -> Int[np.ndarray, "2 pairs 2"]:
+    """Return rows and columns of two usable pixels each, some way apart."""
+    pixels = np.argwhere(usable)
+    if not len(pixels):
+        return np.zeros((2, 0, 2), int)
+    first = pixels[rng.integers(0, len(pixels), 2 * count)]
+    reach = np.exp(rng.uniform(np.log(_NEAREST), np.log(_FURTHEST), len(first))) * max(usable.shape)
+    angle = rng.uniform(0, 2 * np.pi, len(first))
+    way = reach[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=-1)
+    second = np.round(first + way).astype(int)
+    inside = np.all((second >= 0) & (second < usable.shape), axis=-1)
+    inside[inside] &= usable[tuple(second[inside].T)]
+    return np.moveaxis(np.stack([first[inside][:count], second[inside][:count]], axis=1), -1, 0)
+
+
+def _places_around(
+    middles: tuple[np.ndarray, ...], shape: tuple[int, ...], rng: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Return rows and columns (pairs, 2, places) on a spiral around each pixel (pairs, 2, 1), the pixel first."""
+    place = np.arange(_PLACES)
+    turn = rng.random(middles[0].shape)
+    distance = max(_PATCH * max(shape), 1.0) * np.sqrt(place / _PLACES)
+    angle = 2.0 * np.pi * (place * _GOLDEN + turn)
+    offsets = distance * np.sin(angle), distance * np.cos(angle)
+    return tuple(
+        (middle + np.round(offset).astype(int)).clip(0, side - 1)
+        for middle, offset, side in zip(middles, offsets, shape, strict=True)
+    )

@@ -28,11 +28,9 @@ from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 from relightnerf.relighters._base import diffusion_parameters, relighter_name
-from relightnerf.relighters._capture_light import CaptureLight, capture_shading, estimate_capture_light
+from relightnerf.relighters._capture_light import CaptureLight, estimate_capture_light, shading_terms
 
-_ESTIMATE_GAIN = 1.5
-"""Of the logarithm of an estimated capture light's shading: estimates are cautious. On training photos 1 to 1.5 are
-alike (27.7, 27.8, 27.7 dB), photos of real objects are better with more."""
+_CAPTURE_PARTS = frozenset({"capture", "disc"})
 _CAPTURE_SHADING = "shading of the capture"
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
 _Shared = tuple[ViewCues | None, dict[str, Float[Tensor, "1 _ height width"]]]
@@ -80,7 +78,7 @@ class DiffusionRelighter:
         if self._options.tiling:
             model.codec.enable_tiling()
         self._model, self._last = model.to(self._device), None
-        if "capture" in set(model.denoiser.condition_parts) - set(self._options.without):
+        if _CAPTURE_PARTS & (set(model.denoiser.condition_parts) - set(self._options.without)):
             self._light = estimate_capture_light(views, rays).without_bounces()
         if self._options.compile:
             model.denoiser.compile()
@@ -109,11 +107,13 @@ class DiffusionRelighter:
     def _shared(self, view: View, rays: RayScene, parts: tuple[str, ...]) -> _Shared:
         """Return what all lights of a view share; that of the last view is kept, as its lights may come in parts."""
         if self._last is None or self._last[0] is not view or self._last[1] is not rays:
-            cues = ViewCues(view, rays) if (LIGHT_PARTS | {"openness", "source", "capture"}) & set(parts) else None
+            needs_cues = (LIGHT_PARTS | _CAPTURE_PARTS | {"openness", "source"}) & set(parts)
+            cues = ViewCues(view, rays) if needs_cues else None
             values = _shared_values(view, cues)
             if cues and self._light:
-                shading = capture_shading(self._light, view, cues) @ LUMINANCE
-                values[_CAPTURE_SHADING] = _tensor(shading[None, None])
+                disc = cues.direct(self._light.direction_world[None])[0]
+                shading = shading_terms(disc, view.normal_world, cues.ambient) @ self._light.amounts @ LUMINANCE
+                values |= {"disc": _tensor(disc[None, None]), _CAPTURE_SHADING: _tensor(shading[None, None])}
             self._last = view, rays, (cues, values)
         return self._last[2]
 
@@ -130,14 +130,12 @@ class DiffusionRelighter:
         small = {part: resized(value, size) for part, value in values.items()}
         if "source" in parts:
             small["source"] = source_shading(small["rgb"], small["normal"], small["openness"])
+        if "disc" in parts and "disc" not in small:
+            small["disc"] = torch.zeros_like(small["rgb"][:, :1])
         if "capture" in parts:
             known = small["normal"].any(dim=1, keepdim=True)
             shading = small.get(_CAPTURE_SHADING)
-            small["capture"] = (
-                torch.zeros_like(small["rgb"][:, :1])
-                if shading is None
-                else _ESTIMATE_GAIN * capture_cue(shading, known)
-            )
+            small["capture"] = torch.zeros_like(small["rgb"][:, :1]) if shading is None else capture_cue(shading, known)
         small = {part: small[part].expand(lights, -1, -1, -1) for part in parts}
         condition = condition_image(parts, small)
         for part in set(parts) & set(self._options.without):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-PartName = Literal["rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture"]
+PartName = Literal["rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc"]
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,11 @@ class ControlNetRun(TrainingRun):
     depth_only: float = 0.0
     """How often it sees nothing but photo, depth and light."""
     loss: Literal["latent", "picture"] = "latent"
-    """latent: mean squared error of what the network predicts; picture: mean absolute difference in sRGB, for the ratio
-    codec and networks that predict the sample."""
+    """latent: mean squared error of what the network predicts; picture: each picture's root mean square difference in
+    sRGB, for the ratio codec and networks that predict the sample."""
     start_from: Path | None = None
-    """A model whose weights the training starts from, as made by an earlier run with the same network."""
+    """A model whose weights the training starts from, as made by an earlier run with the same network; parts may be
+    added after those that it knows."""
     min_snr: float = 0.0
     """Gamma of the min-SNR weights (Hang et al., ICCV 2023), 5 as a rule; 0 for equal weights."""
 

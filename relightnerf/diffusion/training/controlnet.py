@@ -33,6 +33,7 @@ _TRAIN_STEPS = 1000
 _SHOWN = 8
 _VALIDATION_BATCH = 8
 _EXPOSURE_SHARE = 0.2
+_LEAST_SQUARE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class ControlNetObjective:
             error = (prediction - _wanted(self._process, self._schedule, latent, noise, timesteps)).square()
         mask = nn.functional.interpolate(batch["weight"], latent.shape[-2:], mode="area")
         each = (error * mask).mean((1, 2, 3)) / mask.mean((1, 2, 3)).clamp(min=1e-6)
+        if self._run.loss == "picture":
+            each = (each + _LEAST_SQUARE).sqrt()
         return (each * snr_weights(self._process, self._schedule, timesteps, self._run.min_snr)).mean()
 
     def _picture_error(
@@ -106,7 +109,7 @@ class ControlNetObjective:
         latent: Float[Tensor, "batch 3 low_height low_width"],
         batch: Batch,
     ) -> Float[Tensor, "batch 3 low_height low_width"]:
-        """Return absolute differences in sRGB between the relit photo and the target, at the latent's size.
+        """Return squared differences in sRGB between the relit photo and the target, at the latent's size.
 
         How bright a picture is as a whole can hardly be known from the photo. So that this does not drown everything
         else, most of the error is that of the picture with each channel's best exposure.
@@ -119,7 +122,7 @@ class ControlNetObjective:
         error = torch.zeros_like(wanted)
         for share, guess in ((1.0 - _EXPOSURE_SHARE, exposed), (_EXPOSURE_SHARE, prediction)):
             relit = codec.small_picture(guess, batch["source"])
-            error = error + share * (torch.where(wanted < 1.0, relit, relit.clamp(max=1.0)) - wanted).abs()
+            error = error + share * (torch.where(wanted < 1.0, relit, relit.clamp(max=1.0)) - wanted).square()
         return error
 
     def _timesteps(self, generators: Sequence[torch.Generator]) -> Int[Tensor, " batch"]:

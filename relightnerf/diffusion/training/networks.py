@@ -128,12 +128,12 @@ def _new_light_unet(run: ControlNetRun, codec: ImageCodec) -> LightUNet:
 
 def _continued(run: ControlNetRun, settings: ModelSettings) -> RelightingModel:
     started = RelightingModel.load(str(run.start_from))
-    if started.denoiser.condition_parts != run.parts:
-        raise InputError(
-            f"{run.start_from}: has other condition parts", f"give --parts {started.denoiser.condition_parts}"
-        )
-    denoiser = started.denoiser.train().to(memory_format=torch.channels_last)
-    return RelightingModel(denoiser, started.codec, settings)
+    denoiser, known = started.denoiser, started.denoiser.condition_parts
+    if isinstance(denoiser, LightUNet) and run.parts[: len(known)] == known:
+        denoiser = denoiser.with_parts(run.parts)
+    elif known != run.parts:
+        raise InputError(f"{run.start_from}: has other condition parts", f"give --parts {' '.join(known)}")
+    return RelightingModel(denoiser.train().to(memory_format=torch.channels_last), started.codec, settings)
 
 
 def _saved_codec(run: ControlNetRun) -> ImageCodec:
