@@ -183,6 +183,8 @@ def _make(task: tuple[Config, int]) -> None:
 
 def main(config: Config) -> None:
     """Make the scenes that are not there yet."""
+    if not _can_denoise():
+        say("oidn cannot be loaded, so pictures stay noisy (see datasets/README.md): for tests only")
     wanted = range(config.first, config.first + config.scenes)
     tasks = [(config, index) for index in wanted if not is_made(scene_folder(config, index), describe(config))]
     done, start = config.scenes - len(tasks), time.perf_counter()
@@ -197,6 +199,14 @@ def main(config: Config) -> None:
         write_image(
             config.sheet, sheet([LightFolder.load(scene_folder(config, index)) for index in wanted[:SHEET_ROWS]])
         )
+
+
+def _can_denoise() -> bool:
+    try:
+        import oidn  # noqa: F401
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def sheet(scenes: list[LightFolder]) -> NDArray[np.uint8]:

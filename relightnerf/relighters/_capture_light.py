@@ -32,7 +32,7 @@ SHADINGS = 8
 _PAIRS = 16000
 _DARKEST, _BRIGHTEST = 0.004, 0.93
 _NEAREST, _FURTHEST = 0.02, 0.3
-_PATCH, _PLACES, _OFF_PLANE, _ALIKE = 0.02, 6, 0.02, 0.6
+_PATCH, _LEAST_PATCH, _PLACES, _OFF_PLANE, _ALIKE = 0.02, 2.0, 6, 0.02, 0.6
 _AMBIENT_SAMPLES = 12
 _GOLDEN = 0.618034
 _SPREAD, _CHROMA_SPREAD = 0.12, 0.12
@@ -318,7 +318,7 @@ def _places_around(
     """Return rows and columns (pairs, 2, places) on a spiral around each pixel (pairs, 2, 1), the pixel first."""
     place = np.arange(_PLACES)
     turn = rng.random(middles[0].shape)
-    distance = max(_PATCH * max(shape), 1.0) * np.sqrt(place / _PLACES)
+    distance = max(_PATCH * max(shape), _LEAST_PATCH) * np.sqrt(place / _PLACES)
     angle = 2.0 * np.pi * (place * _GOLDEN + turn)
     offsets = distance * np.sin(angle), distance * np.cos(angle)
     return tuple(

@@ -12,7 +12,7 @@ from relightnerf.diffusion.light_mixtures import LightMixtures, Surface, degrade
 from relightnerf.errors import InputError
 from relightnerf.lights import LightSet
 
-PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture")
+PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc")
 WIDTH, HEIGHT, LIGHTS = 48, 32, 3
 
 
@@ -77,7 +77,7 @@ def test_samples_depend_on_their_number_alone(layered: Path) -> None:
         first[number + 1]
         a, b = first[number], again[number]
         assert all(torch.equal(value, b[name]) for name, value in a.items())
-        assert a["condition"].shape == (13, 32, 32) and a["target"].shape == a["source"].shape == (3, 32, 32)
+        assert a["condition"].shape == (14, 32, 32) and a["target"].shape == a["source"].shape == (3, 32, 32)
         assert 0 <= a["source"].min() and a["source"].max() <= 1
     assert not torch.equal(first[0]["source"], first[1]["source"])
 
@@ -91,6 +91,20 @@ def test_a_flipped_sample_is_the_mirrored_scene(layered: Path) -> None:
     for part in ("shading", "shadow", "openness", "cue", "depth"):
         at = part_slice(PARTS, part)
         torch.testing.assert_close(flipped["condition"][at].flip(-1), plain["condition"][at], atol=1e-5, rtol=0)
+
+
+def test_the_disc_of_the_photo_s_light_is_a_cue_of_its_own(layered: Path) -> None:
+    samples = LightMixtures(layered, PARTS, (WIDTH, HEIGHT), augment=False)
+    fitting = 0
+    for number in range(12):
+        choice = samples.choice(number)
+        scene, condition = samples.scenes[choice.scene], samples.sample(choice)["condition"]
+        disc = condition[part_slice(PARTS, "disc")][0].numpy()
+        discs = [
+            np.maximum(scene.normal() @ d, 0.0) * scene.visibility(i) for i, d in enumerate(scene.lights.directions)
+        ]
+        fitting += any(np.abs(disc - own).max() < 0.01 for own in discs)
+    assert fitting == 12
 
 
 def test_degraded_geometry_stays_geometry() -> None:

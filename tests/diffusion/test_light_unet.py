@@ -58,6 +58,17 @@ def test_light_and_condition_matter_and_a_saved_model_is_the_same(network: Light
     assert not torch.allclose(left, right)
 
 
+def test_a_network_shown_further_parts_does_not_heed_them_yet(network: LightUNet) -> None:
+    torch.nn.init.normal_(network.conv_out.weight)
+    inputs, light = (torch.randn(1, 3, 8, 8), torch.tensor([999])), _light(0.3, 0.0, 1.0)
+    condition = torch.rand(1, 10, 16, 16)
+    grown = network.with_parts((*PARTS, "disc")).eval()
+    torch.testing.assert_close(grown(*inputs, light, condition), network(*inputs, light, condition[:, :9]))
+    assert grown.condition_parts == (*PARTS, "disc") and grown.shortcut.weight.requires_grad
+    with pytest.raises(ValueError, match="do not begin with"):
+        network.with_parts(("disc", *PARTS))
+
+
 def test_the_photo_s_own_shading_is_found_under_any_even_albedo() -> None:
     torch.manual_seed(0)
     normal = torch.nn.functional.normalize(

@@ -53,6 +53,18 @@ def test_its_shading_is_the_scene_s_up_to_a_factor(scene: LightFolder, case: Rel
     assert np.polyfit(truth, ours, 1)[0] == pytest.approx(1.0, abs=0.2)
 
 
+def test_bumpy_geometry_makes_the_disc_hardly_weaker(scene: LightFolder, case: RelitCase) -> None:
+    lit = _photo(case, scene.layer("right") + scene.layer("ambient"))
+    smooth = estimate_capture_light([lit.view], lit.rays)
+    bumps = np.random.default_rng(3).normal(0.0, 0.1, lit.view.normal_camera.shape)
+    normal = lit.view.normal_camera + bumps * lit.view.known[..., None]
+    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
+    bumpy = estimate_capture_light([replace(lit.view, normal_camera=normal.astype(np.float32))], lit.rays)
+    assert np.degrees(np.arccos(bumpy.direction_world @ scene.lights.directions[0])) < 8.0
+    shares = [light.amounts[0].mean() / light.amounts[1:7].mean() for light in (smooth, bumpy)]
+    assert shares[1] > 0.6 * shares[0]
+
+
 def test_is_the_same_every_time(case: RelitCase) -> None:
     first, second = (estimate_capture_light([case.view], case.rays) for _ in range(2))
     np.testing.assert_array_equal(first.direction_world, second.direction_world)
