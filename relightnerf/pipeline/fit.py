@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from relightnerf.scene import Scene
     from relightnerf.stage import Stage
 
-STEPS = {"quick": 800, "full": 5000, "large": 8000}
+STEPS = {"quick": 1200, "full": 5000, "large": 8000}
 """Training steps on relit images by preset."""
 _SPLAT = "relightnerf-splat"
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from relightnerf.scene import Scene
     from relightnerf.stage import Stage
 
-STEPS = {"quick": 1000, "full": 5000, "large": 6000}
+STEPS = {"quick": 1500, "full": 5000, "large": 6000}
 """Training steps of the base field by preset."""
 _LARGE = "large"
 

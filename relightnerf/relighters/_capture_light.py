@@ -29,10 +29,10 @@ from relightnerf.lights import IRRADIANCE, directions_around, spread_directions
 
 SHADINGS = 8
 """Terms of the shading: the disc, six ambient lobes, and bounced light."""
-_PAIRS = 16000
+_PAIRS = 8000
 _DARKEST, _BRIGHTEST = 0.004, 0.93
 _NEAREST, _FURTHEST = 0.02, 0.3
-_PATCH, _LEAST_PATCH, _PLACES, _OFF_PLANE, _ALIKE = 0.02, 2.0, 6, 0.02, 0.6
+_PATCH, _LEAST_PATCH, _PLACES, _OFF_PLANE, _ALIKE = 0.02, 1.5, 6, 0.02, 0.6
 _AMBIENT_SAMPLES = 12
 _GOLDEN = 0.618034
 _SPREAD, _CHROMA_SPREAD = 0.12, 0.12
