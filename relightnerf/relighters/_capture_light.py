@@ -29,7 +29,7 @@ from relightnerf.lights import IRRADIANCE, directions_around, spread_directions
 
 SHADINGS = 8
 """Terms of the shading: the disc, six ambient lobes, and bounced light."""
-_PAIRS = 8000
+_PAIRS = 16000
 _DARKEST, _BRIGHTEST = 0.004, 0.93
 _NEAREST, _FURTHEST = 0.02, 0.3
 _PATCH, _LEAST_PATCH, _PLACES, _OFF_PLANE, _ALIKE = 0.02, 1.5, 6, 0.02, 0.6
@@ -94,7 +94,7 @@ def estimate_capture_light(views: Sequence[View], rays: RayScene) -> CaptureLigh
         rays: the scene's mesh.
     """
     pairs = _sampled_pairs(views, rays)
-    found = _peaks(_searched(spread_directions(_CANDIDATES), _Misfit(pairs.every(8), rays, samples=1)), _PEAKS)
+    found = _peaks(_searched(spread_directions(_CANDIDATES), _Misfit(pairs.every(16), rays, samples=1)), _PEAKS)
     fine = _Misfit(pairs.every(4), rays, samples=3)
     found = _peaks(fine(found.directions, found.logs, steps=5), _KEPT)
     for step_deg in _STEPS_DEG:
