@@ -55,6 +55,7 @@ class Sun:
             disable_rotations=True,
             visible=False,
         )
+        self._heard = self._plate.update_timestamp
         self._plate.on_update(self._drag)
 
     def show(self, direction: Float[np.ndarray, "3"] | None) -> None:
@@ -64,12 +65,17 @@ class Sun:
             return
         place = VIEWER_UNITS * DOME_RADIUS * direction
         self._ball.position = place
-        if self._dragging.locked() or time.monotonic() - self._dragged_at < _DRAG_SECONDS:
-            return
-        self._dome.place(direction)
-        with self._client.atomic():
+        with self._client.atomic():  # viser writes down under the same lock where the mouse has taken the plate
+            if self._is_in_hand():
+                return
+            self._dome.place(direction)
             self._plate.wxyz = self._client.camera.wxyz
             self._plate.position = place - self._plate_offset()
+
+    def _is_in_hand(self) -> bool:
+        """Say whether the plate is dragged, be it that ``_drag`` has yet to hear of it: it would find it put back."""
+        is_unheard = self._plate.update_timestamp != self._heard
+        return is_unheard or self._dragging.locked() or time.monotonic() - self._dragged_at < _DRAG_SECONDS
 
     def _plate_offset(self) -> Float[np.ndarray, "3"]:
         """Return the way from the handle's origin to the middle of its square, along the camera's x and y."""
@@ -78,6 +84,7 @@ class Sun:
 
     def _drag(self, plate: viser.TransformControlsHandle) -> None:
         with self._dragging:
+            self._heard = plate.update_timestamp
             eye = np.asarray(self._client.camera.position) / VIEWER_UNITS
             direction = self._dome.drag(eye, (np.asarray(plate.position) + self._plate_offset()) / VIEWER_UNITS)
             self._ball.position = VIEWER_UNITS * DOME_RADIUS * direction

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 SECONDS = 90.0
+HEIGHT = 560
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +38,10 @@ def scene(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def viewer(scene: Scene, browser: "Browser") -> "Iterator[Page]":
     """The viewer's page; at the end the viewer is stopped by ctrl-c while the page is open."""
     with served_viewer(scene) as served:
-        shown = browser.new_page(viewport={"width": 900, "height": 560})
+        shown = browser.new_page(viewport={"width": 900, "height": HEIGHT})
         shown.goto(served.address)
         shown.get_by_role("button", name="Save view").wait_for(timeout=1000 * SECONDS)
+        wait(lambda: len(pixels(canvas(shown))) == HEIGHT)  # nerfstudio's title bar is gone
         wait(lambda: pixels(canvas(shown)).std() > 5.0)
         yield shown
 
@@ -75,6 +77,18 @@ def drag(viewer: "Page", start: np.ndarray, way: np.ndarray, steps: int = 5) -> 
     viewer.mouse.up()
 
 
+def point_at_sun(viewer: "Page", place: np.ndarray) -> None:
+    """Move the mouse onto a sun, and wait until its plate, blue before, is yellow: the mouse would take hold of it."""
+
+    def red() -> np.ndarray:
+        x, y = place.round().astype(int)
+        return pixels(viewer)[y - 30 : y + 30, x - 30 : x + 30, 0].astype(int)
+
+    before = red()
+    viewer.mouse.move(*place)
+    wait(lambda: (red() - before).max() > 80)
+
+
 def middle(element: "Locator") -> np.ndarray:
     box = element.bounding_box()
     assert box is not None
@@ -99,8 +113,13 @@ def saved(viewer: "Page", scene: Scene, name: str) -> SavedView:
     viewer.locator("""//*[text()="View's name"]/following::input[1]""").fill(name)
     viewer.get_by_role("button", name="Save view").click()
     path = scene.renders / "views" / f"{name}.json"
-    wait(path.is_file)
+    notices(viewer).filter(has_text=path.name).wait_for(timeout=1000 * SECONDS)
     return load_view(path)
+
+
+def notices(viewer: "Page") -> "Locator":
+    """What the viewer tells its user for some seconds, over a corner of the picture."""
+    return viewer.get_by_role("alert")
 
 
 def test_the_azimuth_slider_changes_the_picture_and_its_bright_side_follows(viewer: "Page") -> None:
@@ -146,6 +165,8 @@ def test_the_sun_is_dragged_over_the_dome_and_the_sliders_follow(viewer: "Page",
     scale = box["height"] / camera.height
     start = np.array([box["x"], box["y"]]) + scale * np.array([center_x - focal * x / z, center_y + focal * y / z])
     way = np.array([box["x"] + box["width"] / 2 - start[0], 0.0])
+    wait(lambda: notices(viewer).count() == 0)  # two of them cover the sun, and would be what the mouse takes hold of
+    point_at_sun(viewer, start)
     drag(viewer, start, way)
     wait(lambda: abs(np.sin(np.radians(angles(viewer)[0]))) < 0.3)  # from the left to the middle
     wait(lambda: abs(bright_side(viewer)) < 15.0)
