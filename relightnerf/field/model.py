@@ -67,7 +67,7 @@ class RelightModelConfig(ModelConfig):
     """Intervals along a ray that make its colour."""
     feature_samples: int = 8
     """Points along a ray that give it features in training, chosen in proportion to their share in its colour."""
-    eval_feature_samples: int = 10
+    eval_feature_samples: int = 12
     """The same when rendering."""
     near_plane: float = 0.2
     """Where rays start, in units of half the inner cube's side."""

@@ -32,6 +32,7 @@ from relightnerf.viewing.overlays import split, with_ball
 from relightnerf.viewing.panel import LightAction, LightPanel, with_sky_alone
 from relightnerf.viewing.saving import add_keyframe, keep_view
 from relightnerf.viewing.settings import LightSettings, preset_direction
+from relightnerf.viewing.shape import ShapeWatch
 from relightnerf.viewing.sun import Sun, add_dome
 
 _SETTLE_SECONDS = 0.3
@@ -54,6 +55,7 @@ class LightSession:
 
     def __init__(self, viewer: Viewer, frame: FieldFrame) -> None:
         self._viewer, self._frame = viewer, frame
+        self._set_theme()
         self._has_lights = viewer.get_model().has_lights
         self._views = SeenViews(field_renderer(viewer.get_model(), frame), frame)
         self._settings = LightSettings(uses_capture_light=not self._has_lights)
@@ -68,10 +70,14 @@ class LightSession:
         viewer.viser_server.on_client_connect(self._greet)
         viewer.viser_server.on_client_disconnect(lambda client: self._suns.pop(client.client_id, None))
 
+    def _set_theme(self) -> None:
+        """Take away the title bar, whose parts are fetched from elsewhere, before there is anything to see below it."""
+        gui = self._viewer.viser_server.gui
+        gui.configure_theme(control_layout="collapsible", dark_mode=True, brand_color=_BRAND)
+
     def _tidy(self) -> None:
-        """Take away what hides the scene, does nothing here, or is fetched from elsewhere."""
+        """Take away what hides the scene or does nothing here."""
         viewer = self._viewer
-        viewer.viser_server.gui.configure_theme(control_layout="collapsible", dark_mode=True, brand_color=_BRAND)
         if viewer.trainer is None:
             viewer.pause_train.visible = viewer.resume_train.visible = False
         while not hasattr(viewer, "train_state"):  # the last that is set when the photos have been drawn
@@ -136,6 +142,7 @@ class LightSession:
         return self._client_camera(client).camera_to_world
 
     def _greet(self, client: viser.ClientHandle) -> None:
+        ShapeWatch(client)
         self._look_at_scene(client)
         if self._has_lights:
             self._suns[client.client_id] = tuple(

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 SECONDS = 90.0
-HEIGHT = 560
+PAGE = {"width": 900, "height": 560}
+PICTURE = {"x": 0, "y": 0, "width": 580, "height": 560}
+"""Where the page has its picture, in pixels, once the panel has opened beside it."""
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +40,10 @@ def scene(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def viewer(scene: Scene, browser: "Browser") -> "Iterator[Page]":
     """The viewer's page; at the end the viewer is stopped by ctrl-c while the page is open."""
     with served_viewer(scene) as served:
-        shown = browser.new_page(viewport={"width": 900, "height": HEIGHT})
+        shown = browser.new_page(viewport=PAGE)
         shown.goto(served.address)
         shown.get_by_role("button", name="Save view").wait_for(timeout=1000 * SECONDS)
-        wait(lambda: len(pixels(canvas(shown))) == HEIGHT)  # nerfstudio's title bar is gone
+        wait(lambda: canvas(shown).bounding_box() == PICTURE)
         wait(lambda: pixels(canvas(shown)).std() > 5.0)
         yield shown
 
@@ -160,11 +162,10 @@ def test_the_sun_is_dragged_over_the_dome_and_the_sliders_follow(viewer: "Page",
     place = frame.center + DOME_RADIUS / frame.scale * direction_from_angles(azimuth, elevation)
     x, y, z = (place - camera.position) @ camera.camera_to_world[:3, :3]
     focal, center_x, center_y = camera.intrinsics[1:]
-    box = canvas(viewer).bounding_box()
-    assert box is not None
-    scale = box["height"] / camera.height
-    start = np.array([box["x"], box["y"]]) + scale * np.array([center_x - focal * x / z, center_y + focal * y / z])
-    way = np.array([box["x"] + box["width"] / 2 - start[0], 0.0])
+    width, height = PICTURE["width"], PICTURE["height"]
+    assert camera.width / camera.height == pytest.approx(width / height, rel=0.01)
+    start = height / camera.height * np.array([center_x - focal * x / z, center_y + focal * y / z])
+    way = np.array([width / 2 - start[0], 0.0])
     wait(lambda: notices(viewer).count() == 0)  # two of them cover the sun, and would be what the mouse takes hold of
     point_at_sun(viewer, start)
     drag(viewer, start, way)
