@@ -15,10 +15,9 @@ from numba import prange
 from torch import Tensor
 
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # an old TBB is warned of, even if unused
-_compiled = functools.partial(numba.njit, fastmath=True, cache=True, nogil=True)
-_parallel = functools.partial(_compiled, parallel=True)
-# Without fastmath: with it, loops of this size are optimised otherwise when they have just been compiled than when they
-# come from the cache, and a training that goes on in another process would differ in its last bits.
+_inlined = functools.partial(numba.njit, cache=True, nogil=True, inline="always")
+# Without fastmath: with it, a loop is optimised otherwise when it has just been compiled than when it comes from the
+# cache, and a training that goes on in another process would differ in its last bits.
 _exact = functools.partial(numba.njit, cache=True, nogil=True, parallel=True)
 _NEXT = np.uintp(1)  # nodes and channels are counted without sign: numba checks signed indices, which is slow
 _TRANSPARENT = 1e-4  # what is behind this transmittance cannot be seen
@@ -111,7 +110,7 @@ def _nodes(values: Tensor, axes: int) -> tuple[np.ndarray, int]:
     return values.detach().flatten(-1 - axes, -2).numpy(), values.shape[-2]
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _cell(position: float, side: int) -> tuple[int, float]:
     """Return the cell before a position in [-1, 1] on an axis of ``side`` nodes, and how far into it."""
@@ -121,7 +120,7 @@ def _cell(position: float, side: int) -> tuple[int, float]:
     return index, np.float32(scaled - index)
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _square(across: float, along: float, side: int) -> tuple[int, float, float, float, float]:
     """Return the first of the four nodes around a place on a square of ``side`` rows, and the nodes' weights."""
@@ -131,7 +130,7 @@ def _square(across: float, along: float, side: int) -> tuple[int, float, float, 
     return np.uintp(j * side + i), before_x * before_y, x * before_y, before_x * y, x * y
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _mixed(nodes: np.ndarray, node: int, row: int, a: float, b: float, c: float, d: float, channel: int) -> float:
     """Return one channel of four neighbouring nodes, mixed by their weights."""
@@ -143,7 +142,7 @@ def _mixed(nodes: np.ndarray, node: int, row: int, a: float, b: float, c: float,
     )
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _give(
     nodes: np.ndarray, node: int, row: int, a: float, b: float, c: float, d: float, channel: int, value: float
@@ -235,7 +234,7 @@ def _composite_backward(
             of_shares[ray, sample] = of_share
 
 
-@_parallel
+@_exact
 @no_type_check
 def _scatter_planes(
     points: np.ndarray, shares: np.ndarray, of_values: np.ndarray, of_planes: np.ndarray, side: int, groups: int
@@ -257,7 +256,7 @@ def _scatter_planes(
                     _give(nodes, node, row, a, b, c, d, q, value[q])
 
 
-@_parallel
+@_exact
 @no_type_check
 def _scatter_grid(
     points: np.ndarray, shares: np.ndarray, gradient: np.ndarray, of_grid: np.ndarray, side: int, groups: int
@@ -282,7 +281,7 @@ def _scatter_grid(
                     _give(of_grid, node + layer, row, a, b, c, d, q, far * given[before + q])
 
 
-@_parallel
+@_exact
 @no_type_check
 def _trilinear(points: np.ndarray, values: np.ndarray, side: int, result: np.ndarray) -> None:
     row, layer, only = np.uintp(side), np.uintp(side * side), np.uintp(0)
@@ -294,7 +293,7 @@ def _trilinear(points: np.ndarray, values: np.ndarray, side: int, result: np.nda
         result[point] = near + z * (_mixed(values, node + layer, row, a, b, c, d, only) - near)
 
 
-@_parallel
+@_exact
 @no_type_check
 def _trilinear_backward(
     points: np.ndarray, gradient: np.ndarray, of_values: np.ndarray, side: int, groups: int
@@ -315,7 +314,7 @@ def _trilinear_backward(
                 _give(of_values, node + layer, row, a, b, c, d, only, gradient[point] * z)
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _distance(unit: float, near: float, far: float, turn: float) -> float:
     """Return the distance from the origin of a place in [0, 1] along a ray; see ``sampling.ray_edges``."""
@@ -326,7 +325,7 @@ def _distance(unit: float, near: float, far: float, turn: float) -> float:
     return near + (turn - near) * unit / share if unit < share else bent
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _nearest(position: float, side: float) -> float:
     """Return the cell, a whole number, that holds a position in [-1, 1] on an axis of ``side`` cells."""
@@ -334,7 +333,7 @@ def _nearest(position: float, side: float) -> float:
     return np.floor(min(max((position + one) * half * side, np.float32(0.0)), side - one))
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _contraction(x: float, y: float, z: float) -> float:
     """Return the factor that brings a point into the contracted space, scaled to [-1, 1]^3."""
@@ -343,7 +342,7 @@ def _contraction(x: float, y: float, z: float) -> float:
     return (one - np.float32(0.5) * inverse) * inverse
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _place(origin: np.ndarray, direction: np.ndarray, distances: np.ndarray, places: np.ndarray) -> None:
     """Write the contracted, scaled places (3, many) at distances from a ray's origin."""
@@ -355,7 +354,7 @@ def _place(origin: np.ndarray, direction: np.ndarray, distances: np.ndarray, pla
         places[0, i], places[1, i], places[2, i] = x * scale, y * scale, z * scale
 
 
-@_compiled(inline="always")
+@_inlined
 @no_type_check
 def _lengths(places: np.ndarray, lengths: np.ndarray) -> None:
     """Write the distances between places (3, many + 1) that follow each other."""
@@ -366,7 +365,7 @@ def _lengths(places: np.ndarray, lengths: np.ndarray) -> None:
         lengths[i] = np.sqrt(x * x + y * y + z * z)
 
 
-@_parallel
+@_exact
 @no_type_check
 def _place_samples(
     origins: np.ndarray,
@@ -434,7 +433,7 @@ def _place_samples(
                     middles[ray, i, axis] = np.float32(0.5) * (ends[axis, i] + ends[axis, i + _NEXT])
 
 
-@_parallel
+@_exact
 @no_type_check
 def _visibility(
     points: np.ndarray,
