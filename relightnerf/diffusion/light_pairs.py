@@ -196,7 +196,7 @@ def _check_usable(scene: LightFolder, parts: Sequence[str], same_light: float) -
     if not has_normal and not (has_depth and scene.fov_deg is not None):
         lacking += [part for part in parts if part in ("normal", "shading", "cue", "source")]
     if scene.layers is None:
-        lacking += {"capture", "disc"} & set(parts)
+        lacking += [part for part in parts if part in ("capture", "disc")]
     if lacking:
         fix = f"add depth.npy, and normal.npy or fov_deg for normals, or choose from: {', '.join(PARTS)}"
         raise InputError(f"{scene.folder}: lacks what condition parts {lacking} need", fix)
