@@ -65,7 +65,7 @@ _COMPACT = ControlNetRun(
     save_every=300,
     validate_every=600,
     validation_samples=64,
-    network=NetworkConfig(kind="light-unet", channels=(32, 64, 128, 192), attention=True),
+    network=NetworkConfig(kind="light-unet", channels=(32, 64, 128, 192), layers=2, attention=True),
     parts=("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc"),
     codec="ratio",
     prediction="sample",

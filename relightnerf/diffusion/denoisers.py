@@ -170,6 +170,27 @@ class LightUNet(UNet2DModel):
         grown.load_state_dict(state)
         return grown
 
+    @torch.no_grad()
+    def deepened(self) -> "LightUNet":
+        """Return a network with one residual block more in each level on each side, which computes the same.
+
+        Each new block passes on what it gets until it is trained (Chen et al., "Net2Net", ICLR 2016, section 2.3). On
+        the way up it stands behind the level's first: the further connection between the sides has the first one's
+        content, as the blocks that it comes from pass on, too.
+        """
+        layers = self.config.layers_per_block
+        grown = type(self).from_config({**self.config, "layers_per_block": layers + 1})
+        for old, new in zip(self.down_blocks, grown.down_blocks, strict=True):
+            _insert(old, new, layers)
+        for old, new in zip(self.up_blocks, grown.up_blocks, strict=True):
+            _insert(old, new, 1)
+        own, state = grown.state_dict(), self.state_dict()
+        blocks = ("down_blocks.", "up_blocks.")
+        between = (".downsamplers.", ".upsamplers.")
+        kept = {n: v for n, v in state.items() if not n.startswith(blocks) or any(part in n for part in between)}
+        grown.load_state_dict({**own, **kept})
+        return grown
+
     @property
     def condition_parts(self) -> tuple[str, ...]:
         """Names of the condition image's parts, in order."""
@@ -192,6 +213,31 @@ class LightUNet(UNet2DModel):
         # convolutions of CPUs are several times faster with the channels next to each other
         inputs = torch.cat([noisy, folded], dim=1).contiguous(memory_format=torch.channels_last)
         return super().forward(inputs, timesteps, class_labels=light, return_dict=False)[0] + self.shortcut(inputs)
+
+
+def _insert(old: Any, new: Any, at: int) -> None:
+    """Fill a block of a UNet with another's layers, and with one at ``at`` that passes on the features it gets."""
+    for name in ("resnets", "attentions"):
+        layers = getattr(new, name, None)
+        if layers is None:
+            continue
+        for index, layer in enumerate(layers):
+            if index != at:
+                layer.load_state_dict(getattr(old, name)[index - (index > at)].state_dict())
+            elif name == "resnets":
+                _pass_on(layer)
+            else:
+                nn.init.zeros_(layer.to_out[0].weight)
+                nn.init.zeros_(layer.to_out[0].bias)
+
+
+def _pass_on(block: Any) -> None:
+    """Let a residual block return its first input channels."""
+    nn.init.zeros_(block.conv2.weight)
+    nn.init.zeros_(block.conv2.bias)
+    if block.conv_shortcut is not None:
+        nn.init.dirac_(block.conv_shortcut.weight)
+        nn.init.zeros_(block.conv_shortcut.bias)
 
 
 @with_parents_arguments

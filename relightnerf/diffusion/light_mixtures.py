@@ -36,6 +36,8 @@ from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
 _MEAN_EXPOSURE = (0.09, 0.3)
 _DEGRADED = 0.5
 _NOISY, _COMPRESSED, _BLACK_BEHIND = 0.5, 0.3, 0.5
+_LONE = 0.2
+_DIMMEST = 0.05
 _UNKNOWN_WEIGHT = 0.1
 _NO_ESTIMATE, _WRONG_LIGHT, _DIRECTION_ERROR = 0.06, 0.18, 0.08
 _DISC_ERROR, _AMBIENT_ERROR, _AMBIENT_LOBE, _SPURIOUS = 0.25, 0.6, 0.8, 0.3
@@ -143,7 +145,7 @@ class LightMixtures(LightPairs):
         stack = self._stored(choice.scene, "layers", _stack)
         whole = self._stored(choice.scene, "mask", LightFolder.mask)
         means = self._stored(choice.scene, "means", lambda _: _means(stack, whole))
-        return _random_mixture(means, len(self.scenes[choice.scene]), rng)
+        return _random_mixture(means, len(self.scenes[choice.scene]), rng, _LONE if self.augment else 0.0)
 
     def _estimate(self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator) -> "_Estimate":
         """What is said of the photo's light; in training never quite right, and now and then quite wrong."""
@@ -326,7 +328,10 @@ class _Estimate:
     ambient: float
 
 
-def _random_mixture(means: Float[np.ndarray, "layers 3"], lights: int, rng: np.random.Generator) -> _Mixture:
+def _random_mixture(
+    means: Float[np.ndarray, "layers 3"], lights: int, rng: np.random.Generator, lone: float = 0.0
+) -> _Mixture:
+    """Draw a photo's light; ``lone`` is how often discs have no other light beside them, over and above chance."""
     weights = np.zeros_like(means)
     environments = len(means) - lights - 1
     kind = rng.random()
@@ -336,9 +341,13 @@ def _random_mixture(means: Float[np.ndarray, "layers 3"], lights: int, rng: np.r
     weights[lights] = rng.choice([0.0, 0.3, 1.0, 1.0]) * rng.uniform(0.3, 2.0) * _tint(rng)
     if environments and (count == 0 or rng.random() < 0.4):
         weights[lights + 1 + rng.integers(environments)] = np.exp(rng.uniform(np.log(0.1), 0.0)) * _tint(rng)
+    if lone and count and rng.random() < lone:
+        weights[lights:] = 0.0
+    canonical = means[:lights].mean(axis=0) + means[lights]
+    if (weights * means).sum(axis=0) @ LUMINANCE < _DIMMEST * (canonical @ LUMINANCE):
+        weights[lights] = 1.0  # where discs reach next to nothing, a photo would show the renderer's noise
     mean = (weights * means).sum(axis=0)
     exposure = np.exp(rng.uniform(*np.log(_MEAN_EXPOSURE))) / max(float(mean @ LUMINANCE), 1e-6)
-    canonical = means[:lights].mean(axis=0) + means[lights]
     gain = exposure * mean / np.maximum(canonical, 1e-6)
     shares = (weights * means) @ LUMINANCE
     strongest = int(np.argmax(shares[:lights]))

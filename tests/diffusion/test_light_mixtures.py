@@ -10,6 +10,7 @@ from relightnerf.diffusion.conditions import light_cue, part_slice
 from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
 from relightnerf.diffusion.light_mixtures import LightMixtures, Surface, degraded, mixed_scene
 from relightnerf.errors import InputError
+from relightnerf.hdr import write_hdr
 from relightnerf.lights import LightSet
 
 PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc")
@@ -69,6 +70,23 @@ def test_the_targets_together_have_the_photo_s_mean_and_keep_their_order(layered
         means = [(scene.layer(name) + scene.layer("ambient"))[counted].mean() for name in scene.lights.names]
         assert np.argsort(means).tolist() == np.argsort(targets.mean(axis=(1, 2))).tolist()
         assert mixed.source[~counted].max() == mixed.targets[:, ~counted].max() == 0.0
+
+
+def test_no_photo_is_taken_where_next_to_no_light_comes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    _write(tmp_path / "s0", 0)
+    scene = LightFolder.load(tmp_path / "s0")
+    for name in (*scene.lights.names, "environment_0"):
+        write_hdr(scene.folder / f"{name}.exr", 1e-5 * rng.random((HEIGHT, WIDTH, 3)))
+    ambient = scene.layer("ambient")
+    for seed in range(12):
+        mixed = mixed_scene(scene, np.random.default_rng(seed))
+        photo = srgb_to_linear(mixed.source)
+        seen = (mixed.mask > 0)[..., None] & (photo < 0.99)
+        ratio = photo / ambient
+        for channel in range(3):
+            each = ratio[..., channel][seen[..., channel]]
+            assert each.std() < 0.01 * each.mean()
 
 
 def test_samples_depend_on_their_number_alone(layered: Path) -> None:

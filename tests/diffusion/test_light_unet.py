@@ -69,6 +69,19 @@ def test_a_network_shown_further_parts_does_not_heed_them_yet(network: LightUNet
         network.with_parts(("disc", *PARTS))
 
 
+def test_a_deepened_network_computes_the_same_until_it_is_trained(network: LightUNet) -> None:
+    torch.nn.init.normal_(network.conv_out.weight)
+    inputs = (torch.randn(1, 3, 8, 8), torch.tensor([999]), _light(0.3, 0.0, 1.0), torch.rand(1, 9, 16, 16))
+    once = network.deepened().eval()
+    twice = once.deepened().eval()
+    for grown, layers in ((once, 2), (twice, 3)):
+        torch.testing.assert_close(grown(*inputs), network(*inputs))
+        assert [len(block.resnets) for block in grown.down_blocks] == [layers] * 2
+        assert grown.config.layers_per_block == layers and grown.condition_parts == PARTS
+    once(*inputs).square().mean().backward()
+    assert all(block.resnets[1].conv2.weight.grad.any() for block in (*once.down_blocks, *once.up_blocks))
+
+
 def test_the_photo_s_own_shading_is_found_under_any_even_albedo() -> None:
     torch.manual_seed(0)
     normal = torch.nn.functional.normalize(

@@ -110,8 +110,8 @@ class ControlNetRun(TrainingRun):
     """latent: mean squared error of what the network predicts; picture: each picture's root mean square difference in
     sRGB, for the ratio codec and networks that predict the sample."""
     start_from: Path | None = None
-    """A model whose weights the training starts from, as made by an earlier run with the same network; parts may be
-    added after those that it knows."""
+    """A model whose weights the training starts from, as made by an earlier run with the same network; a light-unet may
+    get further parts after those that it knows, and further layers."""
     min_snr: float = 0.0
     """Gamma of the min-SNR weights (Hang et al., ICCV 2023), 5 as a rule; 0 for equal weights."""
 

@@ -131,6 +131,8 @@ def _continued(run: ControlNetRun, settings: ModelSettings) -> RelightingModel:
     denoiser, known = started.denoiser, started.denoiser.condition_parts
     if isinstance(denoiser, LightUNet) and run.parts[: len(known)] == known:
         denoiser = denoiser.with_parts(run.parts)
+        while denoiser.config.layers_per_block < run.network.layers:
+            denoiser = denoiser.deepened()
     elif known != run.parts:
         raise InputError(f"{run.start_from}: has other condition parts", f"give --parts {' '.join(known)}")
     return RelightingModel(denoiser.train().to(memory_format=torch.channels_last), started.codec, settings)
