@@ -1,6 +1,6 @@
 """Tables and sheets of how well photos were relit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,21 @@ from relightnerf.sheets import contact_sheet
 IDENTITY, TRUTH, SOURCE = "identity", "truth", "photo"
 """Rows that are no relighters: the photo as it is in place of a relit one, the true pictures, the photos."""
 
+_DIRECTION_ERROR = "direction_error_deg"
 _MEASURES = {
     "psnr_raw": ("PSNR raw", 2),
     "psnr_scaled": ("PSNR scaled", 2),
     "psnr_lab": ("PSNR lab", 2),
     "ssim_scaled": ("SSIM", 3),
     "lpips_scaled": ("LPIPS", 3),
-    "direction_error_deg": ("light, mean °", 1),
-    "direction_error_deg_median": ("light, median °", 1),
+    _DIRECTION_ERROR: ("light, mean °", 1),
+    f"{_DIRECTION_ERROR}_median": ("light, median °", 1),
+    "direction_error_told_deg": ("light told, mean °", 1),
     "shadow_iou": ("shadow IoU", 3),
     "pictures_per_second": ("pictures/s", 1),
     "fit_seconds": ("fit s", 2),
 }
+_TOLD_DEG = 10.0
 _SHEET_PAIRS = 6
 _TYPICAL = (0.35, 0.65)
 _BALL = 0.22
@@ -35,7 +38,8 @@ _LEGEND = """\
 PSNR in dB of sRGB pictures: as they are, after the best factor per channel in linear light, and with mean and deviation
 of each LAB channel made the truth's. SSIM (higher is better) and LPIPS (lower is better) of the scaled pictures. Light:
 angle between the light asked for and the one that the picture's shading tells; the row "truth" has what this measure
-makes of the true pictures. Shadow IoU: overlap of cast shadows with the true ones. Fit: seconds a photo before the
+makes of the true pictures, and "light told" is over those whose truth tells its light within 10°: where a light comes
+from behind what is seen, no picture tells it. Shadow IoU: overlap of cast shadows with the true ones. Fit: seconds a photo before the
 first picture, reading of weights included.
 """
 
@@ -68,11 +72,15 @@ class PairScores:
 
 
 def summary(results: Sequence[PairScores]) -> dict[str, Any]:
-    """Return ``{group: {row: {"pairs": number, measure: mean, ...}}}``; medians of the light's direction too."""
+    """Return ``{group: {row: {"pairs": number, measure: mean, ...}}}``.
+
+    The error of the light's direction has its median, too, and its mean over the pairs whose truth tells the light.
+    """
     groups = {group: None for result in results for group in result.groups}
     rows = {result.row: None for result in results}
+    told = {(r.case, r.light) for r in results if r.row == TRUTH and r.scores[_DIRECTION_ERROR] <= _TOLD_DEG}
     return {
-        group: {row: _means([r.scores for r in results if r.row == row and group in r.groups]) for row in rows}
+        group: {row: _means([r for r in results if r.row == row and group in r.groups], told) for row in rows}
         for group in groups
     }
 
@@ -110,14 +118,18 @@ def sheets(results: Sequence[PairScores], pictures: Path) -> Iterator[tuple[str,
             yield f"{group}_{kind}", _sheet(pairs, rows, scores, pictures)
 
 
-def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean of each measure over the pictures that have it."""
+def _means(results: Sequence[PairScores], told: Container[tuple[str, str]]) -> dict[str, float]:
+    """Return the mean of each measure over the pictures that have it; ``told`` holds photos and lights."""
+    scores = [result.scores for result in results]
     measures = {measure: None for score in scores for measure in score}
     means = {measure: float(np.mean([s[measure] for s in scores if measure in s])) for measure in measures}
     if "seconds" in means:
         means["pictures_per_second"] = 1.0 / max(means.pop("seconds"), 1e-9)
-    errors = [score["direction_error_deg"] for score in scores]
-    return {"pairs": len(scores), **means, "direction_error_deg_median": float(np.median(errors))}
+    means[f"{_DIRECTION_ERROR}_median"] = float(np.median([score[_DIRECTION_ERROR] for score in scores]))
+    clear = [result.scores[_DIRECTION_ERROR] for result in results if (result.case, result.light) in told]
+    if clear:
+        means["direction_error_told_deg"] = float(np.mean(clear))
+    return {"pairs": len(scores), **means}
 
 
 def _sheet(

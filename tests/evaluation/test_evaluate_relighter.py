@@ -10,6 +10,7 @@ from lit_scenes import write_lit_scene
 
 from relightnerf.color import to_uint8
 from relightnerf.errors import InputError
+from relightnerf.evaluation.relighting_report import TRUTH, PairScores, summary
 from relightnerf.files import read_json
 from relightnerf.images import read_image, write_image
 
@@ -86,6 +87,18 @@ def test_the_same_flags_give_the_same_pictures_and_inexact_geometry_others(
     a, b, field = pictures
     assert a == b and len(a) == 3
     assert a.keys() == field.keys() and a != field
+
+
+def test_lights_that_the_truth_does_not_tell_are_left_out_of_one_mean() -> None:
+    errors = {TRUTH: (2.0, 40.0, 9.0), "shading": (5.0, 90.0, 15.0)}
+    results = [
+        PairScores(("set",), row, "photo", f"l{i}", (0.0, 0.0, 1.0), {"direction_error_deg": error})
+        for row, of_lights in errors.items()
+        for i, error in enumerate(of_lights)
+    ]
+    row = summary(results)["set"]["shading"]
+    assert row["direction_error_deg"] == pytest.approx(110.0 / 3) and row["direction_error_told_deg"] == 10.0
+    assert "direction_error_told_deg" not in summary(results[1:2] + results[4:5])["set"]["shading"]
 
 
 @pytest.mark.parametrize(
