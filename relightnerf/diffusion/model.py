@@ -141,7 +141,8 @@ class RelightingModel:
     ) -> Float[Tensor, "lights 3 height width"]:
         """Return one photo under each light, or each photo under its light: float32 sRGB in [0, 1].
 
-        All are drawn from the same noise.
+        All are drawn from the same noise. On the CPU the network sees them one by one: convolutions round differently
+        in batches of other sizes, and a picture must not depend on which others it is made with.
 
         Args:
             photo: sRGB in [0, 1], any size, on the model's device; one, or as many as lights.
@@ -157,16 +158,21 @@ class RelightingModel:
         height, width = condition.shape[-2:]
         shape = (self.codec.channels, height // self.codec.factor, width // self.codec.factor)
         dtype = next(self.denoiser.parameters()).dtype
-        latent = sample(
-            self.denoiser,
-            self.settings.schedule.sampler(sampler or self.settings.sampler),
-            steps or self.settings.steps,
-            shape,
-            spherical_harmonics(directions_camera.float()),
-            condition.to(dtype),
-            seed,
-            eta,
-        )
+        at_once = len(condition) if condition.is_cuda else 1
+        lights, conditions = spherical_harmonics(directions_camera.float()), condition.to(dtype)
+        latents = [
+            sample(
+                self.denoiser,
+                self.settings.schedule.sampler(sampler or self.settings.sampler),
+                steps or self.settings.steps,
+                shape,
+                *some,
+                seed,
+                eta,
+            )
+            for some in zip(lights.split(at_once), conditions.split(at_once), strict=True)
+        ]
+        latent = torch.cat(latents)
         image = self.codec.decode(latent, photo, guides).float()
         if image.shape[-2:] != photo.shape[-2:]:
             image = resized(image, (photo.shape[-2], photo.shape[-1]))

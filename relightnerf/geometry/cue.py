@@ -45,8 +45,9 @@ class ViewCues:
 
     def facing(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
         """Return the cosine between normal and light, 0 where it is negative."""
-        cosine = np.maximum(self._normals @ directions_world.T.astype(np.float32), 0.0)
-        return np.ascontiguousarray(np.moveaxis(cosine, -1, 0))
+        # no matrix product: its rounding depends on how many lights there are
+        x, y, z = directions_world.T.astype(np.float32)[..., None, None]
+        return np.maximum(x * self._normals[..., 0] + y * self._normals[..., 1] + z * self._normals[..., 2], 0.0)
 
     def visibility(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
         """Return the part of each light's disc that each pixel's surface sees, in [0, 1]."""
