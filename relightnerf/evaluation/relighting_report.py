@@ -39,8 +39,8 @@ PSNR in dB of sRGB pictures: as they are, after the best factor per channel in l
 of each LAB channel made the truth's. SSIM (higher is better) and LPIPS (lower is better) of the scaled pictures. Light:
 angle between the light asked for and the one that the picture's shading tells; the row "truth" has what this measure
 makes of the true pictures, and "light told" is over those whose truth tells its light within 10°: where a light comes
-from behind what is seen, no picture tells it. Shadow IoU: overlap of cast shadows with the true ones. Fit: seconds a photo before the
-first picture, reading of weights included.
+from behind what is seen, no picture tells it. Shadow IoU: overlap of cast shadows with the true ones. Fit: seconds a
+photo before the first picture, reading of weights included.
 """
 
 

@@ -28,10 +28,14 @@ from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 from relightnerf.relighters._base import diffusion_parameters, relighter_name
-from relightnerf.relighters._capture_light import CaptureLight, estimate_capture_light, shading_terms
+from relightnerf.relighters._capture_light import CaptureLight, shading_terms
+from relightnerf.relighters.shading import ShadingRelighter
+from relightnerf.srgb import linear_from_srgb, srgb_from_linear
 
 _CAPTURE_PARTS = frozenset({"capture", "disc"})
 _CAPTURE_SHADING = "shading of the capture"
+_BLACK = 0.004
+_NO_TRUST, _FULL_TRUST = 0.3, 0.7
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
 _Shared = tuple[ViewCues | None, dict[str, Float[Tensor, "1 _ height width"]]]
 """A view's cues, if the model wants any, and the values of the parts that do not depend on the light."""
@@ -56,6 +60,7 @@ class DiffusionRelighter:
         self._source, self._device, self._options = model, device, options
         self._model: RelightingModel | None = None
         self._light: CaptureLight | None = None
+        self._shading, self._share = ShadingRelighter(), 0.0
         self._last: tuple[View, RayScene, _Shared] | None = None
         self._pictures, self._seconds = 0, 0.0
 
@@ -79,7 +84,11 @@ class DiffusionRelighter:
             model.codec.enable_tiling()
         self._model, self._last = model.to(self._device), None
         if _CAPTURE_PARTS & (set(model.denoiser.condition_parts) - set(self._options.without)):
-            self._light = estimate_capture_light(views, rays).without_bounces()
+            self._shading.fit(views, rays)
+            assert self._shading.light is not None
+            self._light = self._shading.light.without_bounces()
+            trust = (self._shading.detail_slope - _NO_TRUST) / (_FULL_TRUST - _NO_TRUST)
+            self._share = model.settings.shading_share * min(max(trust, 0.0), 1.0)
         if self._options.compile:
             model.denoiser.compile()
 
@@ -98,7 +107,11 @@ class DiffusionRelighter:
         for chunk in chunks:
             values = {**shared, **(_light_values(cues, chunk, shared["openness"]) if cues else {})}
             directions_camera = chunk @ view.camera.camera_to_world[:3, :3]
-            pictures.append(self._relit(self._model, values, size, directions_camera))
+            images = self._relit(self._model, values, size, directions_camera)
+            if cues and self._share:
+                discs = (values["shading"] * values["shadow"])[:, 0].numpy()
+                images = self._with_shading(images, view, cues, discs)
+            pictures.append(images.movedim(1, -1).numpy())
         relit = np.concatenate(pictures)
         self._pictures += len(relit)
         self._seconds += time.monotonic() - started
@@ -123,7 +136,7 @@ class DiffusionRelighter:
         values: Mapping[str, Float[Tensor, "_ _ height width"]],
         size: tuple[int, int],
         directions_camera: Float[np.ndarray, "lights 3"],
-    ) -> Float[np.ndarray, "lights height width 3"]:
+    ) -> Float[Tensor, "lights 3 height width"]:
         values = {name: value.to(self._device) for name, value in values.items()}
         lights = len(directions_camera)
         parts = model.denoiser.condition_parts
@@ -146,7 +159,26 @@ class DiffusionRelighter:
         image = model.relight(
             values["rgb"], condition, directions, guides, options.sampler, options.steps, options.seed, options.eta
         )
-        return image.movedim(1, -1).cpu().numpy()
+        return image.cpu()
+
+    def _with_shading(
+        self,
+        relit: Float[Tensor, "lights 3 height width"],
+        view: View,
+        cues: ViewCues,
+        discs: Float[np.ndarray, "lights height width"],
+    ) -> Float[Tensor, "lights 3 height width"]:
+        """Return the geometric mean of pictures with what ray-cast shading makes of the photo, in their exposure."""
+        known = torch.from_numpy(view.known)
+        photo = linear_from_srgb(_tensor(np.moveaxis(view.image, -1, 0)))
+        mixed = torch.empty_like(relit)
+        for index, ratio in enumerate(self._shading.ratios(view, cues, discs)):
+            own = (linear_from_srgb(relit[index]) + _BLACK).log()
+            shaded = (photo * _tensor(np.moveaxis(ratio, -1, 0)) + _BLACK).log()
+            other = torch.where(known, shaded - own, 0.0)
+            other = torch.where(known, other - other.sum((1, 2), keepdim=True) / known.sum().clamp(min=1), 0.0)
+            mixed[index] = srgb_from_linear((own + self._share * other).exp() - _BLACK)
+        return mixed
 
 
 def _shared_values(view: View, cues: ViewCues | None) -> dict[str, Float[Tensor, "1 _ height width"]]:

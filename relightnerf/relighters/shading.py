@@ -1,11 +1,12 @@
 """Relighting without learning: the capture's own light is divided out, the new one's ray-cast shading multiplied in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from scipy import ndimage
 
 from relightnerf.color import LUMINANCE, linear_to_srgb, srgb_to_linear
 from relightnerf.geometry.cue import ViewCues
@@ -19,6 +20,9 @@ _BOUNCE_ALBEDO = 0.35
 _DAMPING = 0.03
 _LARGEST_RATIO = 6.0
 _EXPOSURE_VIEWS = 12
+_DARKEST, _BRIGHTEST = 0.01, 0.9
+_DETAIL, _LARGEST_DETAIL, _FLAT = 0.02, 0.5, 1e-4
+_LEAST_SHADING, _LEAST_LUMINANCE = 0.1, 0.01
 
 
 class ShadingRelighter:
@@ -26,6 +30,8 @@ class ShadingRelighter:
 
     Attributes:
         light: the capture's own light; None before ``fit``.
+        detail_slope: by how much the photos' fine detail follows that of their ray-cast shading: about 1 where geometry
+            is true, 0 where its detail is noise. ``fit`` finds it.
     """
 
     name = "shading"
@@ -40,14 +46,19 @@ class ShadingRelighter:
     def __init__(self) -> None:
         """Make a relighter that knows no scene yet."""
         self.light: CaptureLight | None = None
+        self.detail_slope = 1.0
         self._exposure = 1.0
 
     def fit(self, views: Sequence[View], rays: RayScene) -> None:
         """Estimate the capture's light and, from it, the exposure that all relit views share."""
         self.light = estimate_capture_light(views, rays)
-        some = views[:: -(-len(views) // _EXPOSURE_VIEWS)]
-        shadings = [self._capture_shading(ViewCues(v, rays), v)[v.known] @ LUMINANCE for v in some if v.known.any()]
-        self._exposure = _TYPICAL_SHADING / max(float(np.mean(np.concatenate(shadings))), 1e-6) if shadings else 1.0
+        some = [view for view in views[:: -(-len(views) // _EXPOSURE_VIEWS)] if view.known.any()]
+        shadings = [self._capture_shading(ViewCues(view, rays), view) @ LUMINANCE for view in some]
+        if some:
+            means = np.concatenate([shading[view.known] for view, shading in zip(some, shadings, strict=True)])
+            self._exposure = _TYPICAL_SHADING / max(float(means.mean()), 1e-6)
+            slopes = [detail_slope(view, shading) for view, shading in zip(some, shadings, strict=True)]
+            self.detail_slope = float(np.median(slopes))
 
     def relight(
         self, view: View, rays: RayScene, directions_world: Float[np.ndarray, "lights 3"]
@@ -55,17 +66,53 @@ class ShadingRelighter:
         """Return the view under each canonical light: float32 sRGB in [0, 1]."""
         cues = ViewCues(view, rays)
         linear = srgb_to_linear(view.image)
-        capture = self._exposure * self._capture_shading(cues, view)
         result = np.empty((len(directions_world), *linear.shape), np.float32)
-        for index, disc in enumerate(cues.direct(directions_world)):
-            target = _canonical_shading(disc, cues)
-            ratio = _damped_ratio(target, capture, view.known)
+        for index, ratio in enumerate(self.ratios(view, cues, cues.direct(directions_world))):
             result[index] = linear_to_srgb(linear * ratio)
         return result
+
+    def ratios(
+        self, view: View, cues: ViewCues, discs: Float[np.ndarray, "lights height width"]
+    ) -> Iterator[Float[np.ndarray, "height width 3"]]:
+        """Yield what each light multiplies the photo's linear values by.
+
+        Args:
+            view: one that the relighter was fitted to, or another of the scene.
+            cues: of this view.
+            discs: cosine times visibility of each canonical light.
+        """
+        capture = self._exposure * self._capture_shading(cues, view)
+        for disc in discs:
+            yield _damped_ratio(_canonical_shading(disc, cues), capture, view.known)
 
     def _capture_shading(self, cues: ViewCues, view: View) -> Float[np.ndarray, "height width 3"]:
         assert self.light is not None, "fit comes first"
         return capture_shading(self.light, view, cues)
+
+
+def detail_slope(view: View, shading: Float[np.ndarray, "height width"]) -> float:
+    """Return the slope of a regression of a photo's fine detail on that of its shading, both in logarithms.
+
+    It is 1 where the photo shows all of the shading's detail, or the shading has none, and less where part of that is
+    noise.
+
+    Args:
+        view: the photo.
+        shading: radiance of the view painted white under the photo's own light, in any unit.
+    """
+    luminance = srgb_to_linear(view.image) @ LUMINANCE
+    usable = view.known & (luminance > _DARKEST) & (luminance < _BRIGHTEST)
+    if not usable.any():
+        return 1.0
+    spread = _DETAIL * shading.shape[1]
+    weight = np.maximum(ndimage.gaussian_filter(usable.astype(np.float32), spread), 1e-6)
+    relative = shading / max(float(shading[usable].mean()), 1e-6)
+    details = []
+    for values in (np.log(relative + _LEAST_SHADING), np.log(luminance + _LEAST_LUMINANCE)):
+        coarse = ndimage.gaussian_filter(np.where(usable, values, 0.0), spread) / weight
+        details.append((values - coarse)[usable].clip(-_LARGEST_DETAIL, _LARGEST_DETAIL))
+    of_shading, of_photo = details
+    return float(((of_shading * of_photo).mean() + _FLAT) / ((of_shading**2).mean() + _FLAT))
 
 
 def _canonical_shading(disc: Float[np.ndarray, "height width"], cues: ViewCues) -> Float[np.ndarray, "height width"]:

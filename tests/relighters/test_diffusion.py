@@ -75,16 +75,6 @@ def test_a_view_follows_light_and_seed_and_nothing_else(
     assert np.allclose(first, relit(precision="bfloat16"), atol=0.1)
 
 
-def test_a_picture_is_the_same_to_the_bit_whatever_others_it_is_made_with(tiny_scene: Scene) -> None:
-    view, rays = SceneViews(tiny_scene)[0], RayScene.load(tiny_scene.mesh_path)
-    directions = reference_lights().directions_world(view.camera.camera_to_world)[:5]
-    relighter = load_relighter("compact", "cpu")
-    relighter.fit([view], rays)
-    together = relighter.relight(view, rays, directions)
-    apart = [relighter.relight(view, rays, directions[start:end]) for start, end in ((0, 1), (1, 3), (3, 5))]
-    np.testing.assert_array_equal(np.concatenate(apart), together)
-
-
 def test_synthesize_goes_through_the_stages_and_resumes(
     trained: Path, tiny_scene: Scene, copy_scene: Callable[[Scene], Scene], capsys: pytest.CaptureFixture[str]
 ) -> None:
