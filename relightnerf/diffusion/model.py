@@ -144,8 +144,9 @@ class RelightingModel:
     ) -> Float[Tensor, "lights 3 height width"]:
         """Return one photo under each light, or each photo under its light: float32 sRGB in [0, 1].
 
-        All are drawn from the same noise. On the CPU the network sees them one by one: convolutions round differently
-        in batches of other sizes, and a picture must not depend on which others it is made with.
+        All are drawn from the same noise. On the CPU a ``LightUNet``, which many fit into a batch of, sees them one by
+        one: convolutions round differently in batches of other sizes, and a picture must not depend on which others it
+        is made with.
 
         Args:
             photo: sRGB in [0, 1], any size, on the model's device; one, or as many as lights.
@@ -161,7 +162,7 @@ class RelightingModel:
         height, width = condition.shape[-2:]
         shape = (self.codec.channels, height // self.codec.factor, width // self.codec.factor)
         dtype = next(self.denoiser.parameters()).dtype
-        at_once = len(condition) if condition.is_cuda else 1
+        at_once = 1 if isinstance(self.denoiser, LightUNet) and not condition.is_cuda else len(condition)
         lights, conditions = spherical_harmonics(directions_camera.float()), condition.to(dtype)
         latents = [
             sample(

@@ -22,7 +22,7 @@ class DiffusionOptions:
     seed: int = 0
     """Of the noise, the same for all views and lights."""
     lights_per_batch: int = 0
-    """Lights that are computed at once; 0: as many as fit easily. Networks on the CPU take one by one anyway."""
+    """Lights that are computed at once; 0: as many as fit easily."""
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of weights and activations; auto: float32 on the CPU (few processors compute in less), bfloat16 (or
     float16) on a GPU."""
