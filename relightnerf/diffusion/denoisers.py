@@ -184,11 +184,12 @@ class LightUNet(UNet2DModel):
             _insert(old, new, layers)
         for old, new in zip(self.up_blocks, grown.up_blocks, strict=True):
             _insert(old, new, 1)
-        own, state = grown.state_dict(), self.state_dict()
         blocks = ("down_blocks.", "up_blocks.")
         between = (".downsamplers.", ".upsamplers.")
-        kept = {n: v for n, v in state.items() if not n.startswith(blocks) or any(part in n for part in between)}
-        grown.load_state_dict({**own, **kept})
+        kept = {
+            n: v for n, v in self.state_dict().items() if not n.startswith(blocks) or any(part in n for part in between)
+        }
+        grown.load_state_dict(kept, strict=False)
         return grown
 
     @property

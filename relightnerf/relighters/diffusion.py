@@ -37,8 +37,10 @@ _CAPTURE_SHADING = "shading of the capture"
 _BLACK = 0.004
 _NO_TRUST, _FULL_TRUST = 0.3, 0.7
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
-_Shared = tuple[ViewCues | None, dict[str, Float[Tensor, "1 _ height width"]]]
-"""A view's cues, if the model wants any, and the values of the parts that do not depend on the light."""
+_Values = dict[str, Float[Tensor, "1 _ height width"]]
+_Shared = tuple[ViewCues | None, _Values, Float[np.ndarray, "height width 3"] | None]
+"""A view's cues, if the model wants any, the values of the parts that do not depend on the light, and the shading of
+the capture's light, if that is known."""
 
 
 class DiffusionRelighter:
@@ -100,7 +102,7 @@ class DiffusionRelighter:
         started = time.monotonic()
         parts = self._model.denoiser.condition_parts
         size = self._model.working_size(view.camera.height, view.camera.width, self._options.size)
-        cues, shared = self._shared(view, rays, parts)
+        cues, shared, capture = self._shared(view, rays, parts)
         batch = self._options.lights_per_batch or max(1, _PIXELS_PER_BATCH[self._device] // (size[0] * size[1]))
         chunks = [directions_world[i : i + batch] for i in range(0, len(directions_world), batch)]
         pictures = []
@@ -108,9 +110,9 @@ class DiffusionRelighter:
             values = {**shared, **(_light_values(cues, chunk, shared["openness"]) if cues else {})}
             directions_camera = chunk @ view.camera.camera_to_world[:3, :3]
             images = self._relit(self._model, values, size, directions_camera)
-            if cues and self._share:
+            if cues and capture is not None and self._share:
                 discs = (values["shading"] * values["shadow"])[:, 0].numpy()
-                images = self._with_shading(images, view, cues, discs)
+                images = self._with_shading(images, view, capture, cues, discs)
             pictures.append(images.movedim(1, -1).numpy())
         relit = np.concatenate(pictures)
         self._pictures += len(relit)
@@ -123,11 +125,13 @@ class DiffusionRelighter:
             needs_cues = (LIGHT_PARTS | _CAPTURE_PARTS | {"openness", "source"}) & set(parts)
             cues = ViewCues(view, rays) if needs_cues else None
             values = _shared_values(view, cues)
-            if cues and self._light:
+            capture = None
+            if cues and self._light and self._shading.light:
                 disc = cues.direct(self._light.direction_world[None])[0]
-                shading = shading_terms(disc, view.normal_world, cues.ambient) @ self._light.amounts @ LUMINANCE
+                terms = shading_terms(disc, view.normal_world, cues.ambient)
+                capture, shading = terms @ self._shading.light.amounts, terms @ self._light.amounts @ LUMINANCE
                 values |= {"disc": _tensor(disc[None, None]), _CAPTURE_SHADING: _tensor(shading[None, None])}
-            self._last = view, rays, (cues, values)
+            self._last = view, rays, (cues, values, capture)
         return self._last[2]
 
     def _relit(
@@ -165,6 +169,7 @@ class DiffusionRelighter:
         self,
         relit: Float[Tensor, "lights 3 height width"],
         view: View,
+        capture: Float[np.ndarray, "height width 3"],
         cues: ViewCues,
         discs: Float[np.ndarray, "lights height width"],
     ) -> Float[Tensor, "lights 3 height width"]:
@@ -172,7 +177,7 @@ class DiffusionRelighter:
         known = torch.from_numpy(view.known)
         photo = linear_from_srgb(_tensor(np.moveaxis(view.image, -1, 0)))
         mixed = torch.empty_like(relit)
-        for index, ratio in enumerate(self._shading.ratios(view, cues, discs)):
+        for index, ratio in enumerate(self._shading.ratios(capture, cues, discs)):
             own = (linear_from_srgb(relit[index]) + _BLACK).log()
             shaded = (photo * _tensor(np.moveaxis(ratio, -1, 0)) + _BLACK).log()
             other = torch.where(known, shaded - own, 0.0)
@@ -181,7 +186,7 @@ class DiffusionRelighter:
         return mixed
 
 
-def _shared_values(view: View, cues: ViewCues | None) -> dict[str, Float[Tensor, "1 _ height width"]]:
+def _shared_values(view: View, cues: ViewCues | None) -> _Values:
     """Return the values of the parts of a condition image that do not depend on the light, at the photo's size."""
     values = {
         "rgb": _tensor(np.moveaxis(view.image, -1, 0)[None]),

@@ -67,23 +67,27 @@ class ShadingRelighter:
         cues = ViewCues(view, rays)
         linear = srgb_to_linear(view.image)
         result = np.empty((len(directions_world), *linear.shape), np.float32)
-        for index, ratio in enumerate(self.ratios(view, cues, cues.direct(directions_world))):
+        ratios = self.ratios(self._capture_shading(cues, view), cues, cues.direct(directions_world))
+        for index, ratio in enumerate(ratios):
             result[index] = linear_to_srgb(linear * ratio)
         return result
 
     def ratios(
-        self, view: View, cues: ViewCues, discs: Float[np.ndarray, "lights height width"]
+        self,
+        capture: Float[np.ndarray, "height width 3"],
+        cues: ViewCues,
+        discs: Float[np.ndarray, "lights height width"],
     ) -> Iterator[Float[np.ndarray, "height width 3"]]:
         """Yield what each light multiplies the photo's linear values by.
 
         Args:
-            view: one that the relighter was fitted to, or another of the scene.
+            capture: what ``capture_shading`` makes of the relighter's light and a view of the scene.
             cues: of this view.
             discs: cosine times visibility of each canonical light.
         """
-        capture = self._exposure * self._capture_shading(cues, view)
+        exposed = self._exposure * capture
         for disc in discs:
-            yield _damped_ratio(_canonical_shading(disc, cues), capture, view.known)
+            yield _damped_ratio(_canonical_shading(disc, cues), exposed, cues.known)
 
     def _capture_shading(self, cues: ViewCues, view: View) -> Float[np.ndarray, "height width 3"]:
         assert self.light is not None, "fit comes first"
