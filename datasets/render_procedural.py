@@ -28,8 +28,9 @@ from scipy.ndimage import binary_erosion
 from relightnerf.cameras import Camera
 from relightnerf.color import linear_to_srgb, to_uint8
 from relightnerf.diffusion.conditions import normalized_depth
-from relightnerf.diffusion.light_folders import LightFolder, is_made, write_light_folder
+from relightnerf.diffusion.light_folders import INEXACT, LightFolder, is_made, write_light_folder
 from relightnerf.errors import InputError
+from relightnerf.files import atomic_path
 from relightnerf.images import parse_size, write_image
 from relightnerf.lights import LightSet
 from relightnerf.progress import say, track
@@ -129,6 +130,29 @@ def make_scene(config: Config, index: int) -> None:
     )
 
 
+def add_inexact_geometry(config: Config, index: int) -> None:
+    """Write what a fitted field would have for scene `index`'s geometry beside the true one."""
+    from relightnerf.evaluation.field_geometry import field_like
+    from relightnerf.geometry.cue import ViewCues
+    from relightnerf.geometry.views import View
+
+    scene = LightFolder.load(scene_folder(config, index))
+    width, height = scene.size
+    focal = width / 2 / np.tan(np.deg2rad(scene.fov_deg) / 2)
+    camera = Camera("camera", np.eye(4), np.array([focal, focal, width / 2, height / 2]), width, height)
+    true = View(camera, np.zeros((height, width, 3), np.float32), scene.depth(), scene.normal())
+    view, rays = field_like(true, np.random.default_rng([config.seed, SPLITS[config.split], index, 13]))
+    cues = ViewCues(view, rays, LIGHT_SAMPLES, AMBIENT_SAMPLES)
+    with atomic_path(scene.folder / INEXACT) as temporary, temporary.open("wb") as file:
+        np.savez(
+            file,
+            depth=view.depth,
+            normal=view.normal_camera.astype(np.float16),
+            openness=to_uint8(cues.ambient),
+            visibility=to_uint8(cues.visibility(scene.lights.directions.astype(np.float32))),
+        )
+
+
 def _write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh, camera: Camera) -> None:
     import open3d as o3d
 
@@ -178,7 +202,14 @@ def _start() -> None:
 
 
 def _make(task: tuple[Config, int]) -> None:
-    make_scene(*task)
+    config, index = task
+    if not is_made(scene_folder(config, index), describe(config)):
+        make_scene(config, index)
+    add_inexact_geometry(config, index)
+
+
+def _is_done(config: Config, index: int) -> bool:
+    return is_made(scene_folder(config, index), describe(config)) and (scene_folder(config, index) / INEXACT).is_file()
 
 
 def main(config: Config) -> None:
@@ -186,7 +217,7 @@ def main(config: Config) -> None:
     if not _can_denoise():
         say("oidn cannot be loaded, so pictures stay noisy (see datasets/README.md): for tests only")
     wanted = range(config.first, config.first + config.scenes)
-    tasks = [(config, index) for index in wanted if not is_made(scene_folder(config, index), describe(config))]
+    tasks = [(config, index) for index in wanted if not _is_done(config, index)]
     done, start = config.scenes - len(tasks), time.perf_counter()
     with multiprocessing.get_context("spawn").Pool(config.workers, _start) as pool:
         for _ in track(pool.imap_unordered(_make, tasks), "scenes", config.scenes, done):

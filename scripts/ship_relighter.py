@@ -30,8 +30,6 @@ class ShipRelighter:
     """Width and height whose area the model is to work at."""
     radius: int = 1
     """Neighbours to each side in the ratio codec's upsampling."""
-    shading_share: float = 0.4
-    """How much of the logarithm of its pictures is to be ray-cast shading's."""
     output: Path = PACKAGE / "compact"
     """Folder to write to."""
 
@@ -49,7 +47,7 @@ class ShipRelighter:
             raise InputError(
                 f"{self.model}: needs a base, or another codec than `ratio`", "give a self-contained model"
             )
-        model.settings = replace(model.settings, size=self.size, shading_share=self.shading_share)
+        model.settings = replace(model.settings, size=self.size)
         model.codec = RatioCodec(replace(model.codec.settings, radius=self.radius))
         with tempfile.TemporaryDirectory() as temporary:
             model.save(Path(temporary) / "model")

@@ -66,7 +66,7 @@ _COMPACT = ControlNetRun(
     validate_every=600,
     validation_samples=64,
     network=NetworkConfig(kind="light-unet", channels=(32, 64, 128, 192), layers=2, attention=True),
-    parts=("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc"),
+    parts=("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc", "shaded"),
     codec="ratio",
     prediction="sample",
     rgb_dropout=0.0,

@@ -16,6 +16,8 @@ source   1        logarithm of the photo's own shading, guessed from the photo, 
 capture  1        logarithm of the photo's own shading under the light that the whole capture was taken in, as far as
                   that is known, see ``capture_cue``; 0 if unknown
 disc     1        of that light the disc alone: cosine times visibility, in [0, 1]; 0 if unknown
+shaded   3        logarithm of what ray-cast shading, the new light's over that light's, multiplies each channel of the
+                  photo by (``lights.shading_ratio``), in [-3.6, 1.8]; 0 if unknown
 ======== ======== ===================================================================================
 """
 
@@ -42,11 +44,18 @@ PARTS = {
     "source": 1,
     "capture": 1,
     "disc": 1,
+    "shaded": 3,
 }
 """Channels of each part."""
-LIGHT_PARTS = frozenset({"shading", "shadow", "cue"})
+LIGHT_PARTS = frozenset({"shading", "shadow", "cue", "shaded"})
 """Parts that differ from light to light."""
-DERIVED_PARTS = {"cue": ("shading", "shadow"), "source": ("normal", "openness")}
+CAPTURE_PARTS = frozenset({"capture", "disc", "shaded"})
+"""Parts that tell of the light that the photo was taken in."""
+DERIVED_PARTS = {
+    "cue": ("shading", "shadow"),
+    "source": ("normal", "openness"),
+    "shaded": ("shading", "shadow", "capture"),
+}
 """Parts that are computed from others, without which they say nothing."""
 REFERENCE_PARTS = ("rgb", "depth")
 """What the reference method's ControlNet sees."""

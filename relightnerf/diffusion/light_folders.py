@@ -12,6 +12,7 @@ A scene is a folder with a ``meta.json``::
                             each pixel's surface that is open
     albedo.png              optional: 8-bit sRGB
     mask.png                optional: 8-bit grey, above 0 where pixels count
+    inexact.npz             optional: depth, normal, openness and visibility (of all lights) as a fitted field has them
 
 Directions are unit vectors towards the lights in the camera frame (OpenGL); ``fov_deg`` is horizontal, null if unknown.
 
@@ -27,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -45,6 +46,8 @@ from relightnerf.lights import LightSet, light_entries, parsed_lights
 FORMAT = 1
 _META, _DEPTH, _NORMAL, _VISIBILITY, _MASK = "meta.json", "depth.npy", "normal.npy", "visibility", "mask.png"
 _AMBIENT, _OPENNESS, _ALBEDO = "ambient", "openness.png", "albedo.png"
+INEXACT = "inexact.npz"
+InexactPart = Literal["depth", "normal", "openness", "visibility"]
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".exr")
 _REMAKE = "make the scene's folder again"
 
@@ -176,6 +179,26 @@ class LightFolder:
         """Return the ambient visibility of each pixel's surface, in [0, 1]; 1 where there is no file."""
         return self._grey(self.folder / _OPENNESS)
 
+    @cached_property
+    def has_inexact(self) -> bool:
+        """Whether there is geometry as a fitted field has it."""
+        return (self.folder / INEXACT).is_file()
+
+    def inexact(self, part: InexactPart) -> np.ndarray:
+        """Return a part of the geometry as a fitted field has it: depth, normal; 8-bit openness, visibility of lights.
+
+        Raises:
+            InputError: it cannot be read, or is of other lights or another size.
+        """
+        path = self.folder / INEXACT
+        with named_errors(path), np.load(path, allow_pickle=False) as arrays:
+            values = arrays[part]
+        if part != "visibility":
+            return self._checked(path, values)
+        if len(values) != len(self):
+            raise InputError(f"{path}: of {len(values)} lights, but the scene has {len(self)}", _REMAKE)
+        return np.stack([self._checked(path, each) for each in values])
+
     def albedo(self) -> Float[np.ndarray, "height width 3"]:
         """Return the albedo, linear in [0, 1].
 
@@ -270,7 +293,8 @@ def write_light_folder(
     """
     if len(pictures) != len(lights.names) or lights.frame != "camera":
         raise ValueError(f"{len(pictures)} pictures of {len(lights.names)} lights in the {lights.frame} frame")
-    (folder / _META).unlink(missing_ok=True)
+    for name in (_META, INEXACT):
+        (folder / name).unlink(missing_ok=True)
     (folder / _VISIBILITY).mkdir(parents=True, exist_ok=True)
     for name, picture in (layers or {}).items():
         write_hdr(folder / f"{name}.exr", picture.astype(np.float16))

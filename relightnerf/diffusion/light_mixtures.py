@@ -10,14 +10,16 @@ What a fitted field says about geometry is never quite right, so in training hal
 blurred and with holes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from scipy.optimize import nnls
 from torch import Tensor
 
 from relightnerf.color import LUMINANCE, linear_to_srgb, to_float, to_uint8
@@ -28,19 +30,28 @@ from relightnerf.diffusion.conditions import (
     normalized_depth,
     source_shading,
 )
-from relightnerf.diffusion.light_folders import LightFolder
+from relightnerf.diffusion.light_folders import InexactPart, LightFolder
 from relightnerf.diffusion.light_pairs import LightPairs, PairChoice, nearest_pixels, resized_normals, resized_picture
 from relightnerf.errors import InputError
-from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
+from relightnerf.lights import (
+    AMBIENT_RADIANCE,
+    SHADINGS,
+    TYPICAL_SHADING,
+    canonical_shading,
+    shading_ratio,
+    shading_terms,
+)
 
 _MEAN_EXPOSURE = (0.09, 0.3)
-_DEGRADED = 0.5
+_DEGRADED, _INEXACT = 0.25, 0.35
 _NOISY, _COMPRESSED, _BLACK_BEHIND = 0.5, 0.3, 0.5
 _LONE = 0.2
 _DIMMEST = 0.05
 _UNKNOWN_WEIGHT = 0.1
-_NO_ESTIMATE, _WRONG_LIGHT, _DIRECTION_ERROR = 0.06, 0.18, 0.08
-_DISC_ERROR, _AMBIENT_ERROR, _AMBIENT_LOBE, _SPURIOUS = 0.25, 0.6, 0.8, 0.3
+_NO_ESTIMATE, _WRONG_LIGHT, _DIRECTION_ERROR = 0.03, 0.18, 0.05
+_AMOUNT_ERROR, _TINT_ERROR, _SPURIOUS = 0.3, 0.05, 0.3
+_FITTED, _LEAST_ALBEDO, _LEAST_SHADING, _EVEN = 400, 0.03, 0.1, 0.05
+_REWEIGHTINGS, _SPREAD = 3, 0.3
 
 
 @dataclass(frozen=True)
@@ -118,8 +129,9 @@ class LightMixtures(LightPairs):
         if choice.flipped:
             light = light * np.array([-1.0, 1.0, 1.0], np.float32)
         estimate = self._estimate(choice, mixture, rng)
-        surface = self._surface(choice, estimate.light)
-        if self.augment and rng.random() < _DEGRADED:
+        light_of_photo, kind = estimate.light if estimate else mixture.strongest, rng.random() if self.augment else 1.0
+        surface = self._surface(choice, light_of_photo, inexact=kind < _INEXACT)
+        if _INEXACT <= kind < _INEXACT + _DEGRADED:
             surface = degraded(surface, rng)
         depth, normal = torch.from_numpy(surface.depth), torch.from_numpy(surface.normal)
         values = {
@@ -132,7 +144,7 @@ class LightMixtures(LightPairs):
         }
         values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
         values["source"] = source_shading(values["rgb"], values["normal"], values["openness"])
-        values["capture"], values["disc"] = self._capture(choice, surface, estimate, rng)
+        values |= self._capture(choice, surface, light, estimate)
         return {
             "source": values["rgb"],
             "target": _planes(target),
@@ -147,41 +159,66 @@ class LightMixtures(LightPairs):
         means = self._stored(choice.scene, "means", lambda _: _means(stack, whole))
         return _random_mixture(means, len(self.scenes[choice.scene]), rng, _LONE if self.augment else 0.0)
 
-    def _estimate(self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator) -> "_Estimate":
+    def _estimate(self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator) -> "_Estimate | None":
         """What is said of the photo's light; in training never quite right, and now and then quite wrong."""
+        light, lights = mixture.strongest, len(self.scenes[choice.scene])
         if not self.augment:
-            return _Estimate(mixture.strongest, mixture.disc, mixture.ambient)
+            return _Estimate(
+                light, self.scenes[choice.scene].lights.directions[light], self._amounts(choice, mixture, light)
+            )
         if rng.random() < _NO_ESTIMATE:
-            return _Estimate(mixture.strongest, 0.0, 0.0)
-        light, disc = mixture.strongest, mixture.disc
-        if rng.random() < _WRONG_LIGHT:
-            light = int(rng.integers(len(self.scenes[choice.scene])))
-            disc = max(disc, rng.uniform(0.0, _SPURIOUS) * mixture.ambient)
-        errors = np.exp(rng.normal(0.0, 1.0, 2) * [_DISC_ERROR, _AMBIENT_ERROR])
-        return _Estimate(light, float(errors[0] * disc), float(errors[1] * mixture.ambient))
+            return None
+        wrong = rng.random() < _WRONG_LIGHT
+        light = int(rng.integers(lights)) if wrong else light
+        amounts = self._amounts(choice, mixture, light)
+        if wrong:
+            ambient = 3.0 * amounts[1:7].mean(axis=0) / AMBIENT_RADIANCE
+            amounts[0] = np.maximum(amounts[0], rng.uniform(0.0, _SPURIOUS) * ambient)
+        errors = _AMOUNT_ERROR * abs(rng.normal()) * rng.normal(size=(SHADINGS, 1))
+        amounts *= np.exp(errors + _TINT_ERROR * rng.normal(size=(SHADINGS, 3)))
+        direction = self.scenes[choice.scene].lights.directions[light]
+        direction = direction + np.abs(rng.normal(0.0, _DIRECTION_ERROR)) * rng.normal(size=3)
+        return _Estimate(light, direction / np.linalg.norm(direction), amounts)
+
+    def _amounts(self, choice: PairChoice, mixture: "_Mixture", light: int) -> Float[np.ndarray, "8 3"]:
+        """Return what of each term of the shading, with this disc, explains best how the photo is lit."""
+        scene = choice.scene
+        stack = self._stored(scene, "layers", _stack)
+        normal, openness = self._normal(scene), self._openness(scene)
+        albedo = self._stored(scene, "albedo", lambda folder: folder.albedo().astype(np.float16))
+        usable = np.flatnonzero(normal.any(axis=-1) & (albedo.min(axis=-1) > _LEAST_ALBEDO))
+        some = np.unravel_index(usable[:: -(-max(len(usable), 1) // _FITTED)], openness.shape)
+        lit = np.einsum("lpc,lc->pc", stack[:, some[0], some[1]], mixture.weights) / albedo[some].astype(np.float32)
+        facing = np.maximum(normal[some].astype(np.float32) @ self.scenes[scene].lights.directions[light], 0.0)
+        disc = facing * to_float(self._visibility(scene, light)[some])
+        return _fitted_amounts(shading_terms(disc, normal[some].astype(np.float32), to_float(openness[some])), lit)
 
     def _capture(
-        self, choice: PairChoice, surface: "Surface", estimate: "_Estimate", rng: np.random.Generator
-    ) -> tuple[Float[Tensor, "1 height width"], Float[Tensor, "1 height width"]]:
-        """What the estimate of the capture's light makes of the photo's own shading, and its disc alone of that.
-
-        Both are 0 everywhere without an estimate.
-        """
-        known = torch.from_numpy(surface.depth > 0)[None]
-        if estimate.disc == estimate.ambient == 0.0:
-            nothing = torch.zeros_like(known, dtype=torch.float32)
-            return nothing, nothing
-        direction = self.scenes[choice.scene].lights.directions[estimate.light] * [1 - 2 * choice.flipped, 1, 1]
-        ambient = surface.openness
-        if self.augment:
-            direction = direction + np.abs(rng.normal(0.0, _DIRECTION_ERROR)) * rng.normal(size=3)
-            direction /= np.linalg.norm(direction)
-            lobe = rng.normal(size=3)
-            ambient = ambient * (1.0 + rng.uniform(0.0, _AMBIENT_LOBE) * surface.normal @ (lobe / np.linalg.norm(lobe)))
-        disc = (np.maximum(surface.normal @ direction, 0.0) * surface.source_visibility).astype(np.float32)
-        shading = IRRADIANCE / np.pi * estimate.disc * disc + estimate.ambient * AMBIENT_RADIANCE * ambient
-        shading, disc = (torch.from_numpy(values.astype(np.float32))[None] for values in (shading, disc))
-        return capture_cue(shading, known), disc
+        self, choice: PairChoice, surface: "Surface", light: Float[np.ndarray, "3"], estimate: "_Estimate | None"
+    ) -> dict[str, Float[Tensor, "_ height width"]]:
+        """What the estimate of the photo's light says; everything is 0 without one."""
+        known = surface.depth > 0
+        if estimate is None:
+            nothing = torch.zeros((1, *known.shape))
+            return {"capture": nothing, "disc": nothing, "shaded": nothing.expand(3, -1, -1)}
+        direction = estimate.direction * [1 - 2 * choice.flipped, 1, 1]
+        disc = np.maximum(surface.normal @ direction, 0.0) * surface.source_visibility
+        terms = shading_terms(disc, surface.normal * [1 - 2 * choice.flipped, 1, 1], surface.openness)
+        shading = terms @ estimate.amounts
+        exposed = (
+            TYPICAL_SHADING * shading / max(float((shading @ LUMINANCE)[known].mean()), 1e-6)
+            if known.any()
+            else shading
+        )
+        target = canonical_shading(
+            np.maximum(surface.normal @ light, 0.0) * surface.visibility, surface.openness, known
+        )
+        without_bounces = terms[..., :-1] @ estimate.amounts[:-1] @ LUMINANCE
+        return {
+            "capture": capture_cue(_plane(without_bounces), torch.from_numpy(known)[None]),
+            "disc": _plane(disc),
+            "shaded": _planes(np.log(shading_ratio(target, exposed, known))),
+        }
 
     def _photos(
         self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator
@@ -201,19 +238,31 @@ class LightMixtures(LightPairs):
             images[0] = _camera_faults(images[0], rng)
         return images[0].astype(np.float32), images[1].astype(np.float32), mask
 
-    def _surface(self, choice: PairChoice, source: int) -> "Surface":
+    def _surface(self, choice: PairChoice, source: int, inexact: bool) -> "Surface":
         scene, target = choice.scene, choice.target
-        depth = self._stored(scene, "depth", LightFolder.depth)
-        normal = self._stored(scene, "normal", lambda folder: folder.normal().astype(np.float16))
-        visibility, source_visibility = (self._visibility(scene, light) for light in (target, source))
-        openness = self._stored(scene, "openness", lambda folder: to_uint8(folder.openness()))
+        visibility: Mapping[int, np.ndarray] | np.ndarray
+        if inexact and self.scenes[scene].has_inexact:
+            depth, normal, openness, visibility = (self._inexact(scene, part) for part in get_args(InexactPart))
+        else:
+            depth = self._stored(scene, "depth", LightFolder.depth)
+            normal, openness = self._normal(scene), self._openness(scene)
+            visibility = {light: self._visibility(scene, light) for light in (target, source)}
         return Surface(
             np.ascontiguousarray(nearest_pixels(depth, choice, self.size)),
             resized_normals(normal, choice, self.size),
-            to_float(resized_picture(visibility, choice, self.size)),
+            to_float(resized_picture(visibility[target], choice, self.size)),
             to_float(resized_picture(openness, choice, self.size)),
-            to_float(resized_picture(source_visibility, choice, self.size)),
+            to_float(resized_picture(visibility[source], choice, self.size)),
         )
+
+    def _inexact(self, scene: int, part: InexactPart) -> np.ndarray:
+        return self._stored(scene, f"inexact {part}", lambda folder: folder.inexact(part))
+
+    def _normal(self, scene: int) -> np.ndarray:
+        return self._stored(scene, "normal", lambda folder: folder.normal().astype(np.float16))
+
+    def _openness(self, scene: int) -> UInt8[np.ndarray, "height width"]:
+        return self._stored(scene, "openness", lambda folder: to_uint8(folder.openness()))
 
     def _visibility(self, scene: int, light: int) -> UInt8[np.ndarray, "height width"]:
         return self._stored(scene, f"visibility {light}", lambda folder: to_uint8(folder.visibility(light)))
@@ -303,15 +352,11 @@ class _Mixture:
         weights: of the layers.
         gain: of the canonical pictures that fit it.
         strongest: index of the disc that counts most.
-        disc: its strength as a part of the canonical disc's.
-        ambient: the strength of everything else as a part of the canonical ambient light's, as if it were that.
     """
 
     weights: Float[np.ndarray, "layers 3"]
     gain: Float[np.ndarray, "3"]
     strongest: int
-    disc: float
-    ambient: float
 
     def photo(self, stack: Float[np.ndarray, "layers height width 3"]) -> Float[np.ndarray, "height width 3"]:
         """Return the linear photo, which may be brighter than 1."""
@@ -321,11 +366,31 @@ class _Mixture:
 
 @dataclass(frozen=True)
 class _Estimate:
-    """What is said of a photo's light: the index of its disc, and strengths as in ``_Mixture``."""
+    """What is said of a photo's light: the index of its disc, the disc's direction, and the amounts of its terms."""
 
     light: int
-    disc: float
-    ambient: float
+    direction: Float[np.ndarray, "3"]
+    amounts: Float[np.ndarray, "8 3"]
+
+
+def _fitted_amounts(
+    terms: Float[np.ndarray, "pixels 8"], lit: Float[np.ndarray, "pixels 3"]
+) -> Float[np.ndarray, "8 3"]:
+    """Return the amounts, not negative, that explain a shading best: least squares, reweighted (Geman, McClure)."""
+    scale = max(float(lit.mean()), 1e-6) if len(lit) else 1.0
+    prior = (
+        _EVEN / scale * np.sqrt(len(lit)) * (np.eye(SHADINGS)[1:7] - np.pad(np.full((6, 6), 1 / 6), ((0, 0), (1, 1))))
+    )
+    amounts = np.zeros((SHADINGS, 3))
+    for channel in range(3):
+        wanted = lit[:, channel]
+        relative = weight = 1.0 / (wanted + _LEAST_SHADING * scale)
+        for _ in range(_REWEIGHTINGS):
+            rows = np.concatenate([terms * weight[:, None], prior])
+            amounts[:, channel] = nnls(rows, np.concatenate([wanted * weight, np.zeros(6)]))[0]
+            residual = (terms @ amounts[:, channel] - wanted) * relative
+            weight = relative / (1.0 + (residual / _SPREAD) ** 2)
+    return amounts
 
 
 def _random_mixture(
@@ -349,11 +414,8 @@ def _random_mixture(
     mean = (weights * means).sum(axis=0)
     exposure = np.exp(rng.uniform(*np.log(_MEAN_EXPOSURE))) / max(float(mean @ LUMINANCE), 1e-6)
     gain = exposure * mean / np.maximum(canonical, 1e-6)
-    shares = (weights * means) @ LUMINANCE
-    strongest = int(np.argmax(shares[:lights]))
-    ambient = (shares.sum() - shares[strongest]) / max(float(means[lights] @ LUMINANCE), 1e-6)
-    disc = float(weights[strongest] @ LUMINANCE)
-    return _Mixture((exposure * weights).astype(np.float32), gain.astype(np.float32), strongest, disc, float(ambient))
+    strongest = int(np.argmax((weights * means)[:lights] @ LUMINANCE))
+    return _Mixture((exposure * weights).astype(np.float32), gain.astype(np.float32), strongest)
 
 
 def _tint(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
@@ -379,6 +441,10 @@ def _noise(
     side = int(rng.integers(*cells))
     lattice = rng.standard_normal((side, side)).astype(np.float32)
     return 1.4 * cv2.resize(lattice, shape[::-1], interpolation=cv2.INTER_CUBIC)
+
+
+def _plane(values: Float[np.ndarray, "height width"]) -> Float[Tensor, "1 height width"]:
+    return torch.from_numpy(values.astype(np.float32))[None]
 
 
 def _planes(image: Float[np.ndarray, "height width 3"]) -> Float[Tensor, "3 height width"]:

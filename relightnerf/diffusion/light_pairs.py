@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from relightnerf.color import to_uint8
 from relightnerf.diffusion.conditions import (
+    CAPTURE_PARTS,
     PARTS,
     condition_channels,
     condition_image,
@@ -196,7 +197,7 @@ def _check_usable(scene: LightFolder, parts: Sequence[str], same_light: float) -
     if not has_normal and not (has_depth and scene.fov_deg is not None):
         lacking += [part for part in parts if part in ("normal", "shading", "cue", "source")]
     if scene.layers is None:
-        lacking += [part for part in parts if part in ("capture", "disc")]
+        lacking += [part for part in parts if part in CAPTURE_PARTS]
     if lacking:
         fix = f"add depth.npy, and normal.npy or fov_deg for normals, or choose from: {', '.join(PARTS)}"
         raise InputError(f"{scene.folder}: lacks what condition parts {lacking} need", fix)

@@ -40,9 +40,6 @@ class ModelSettings:
     """Denoising steps."""
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     """What the denoiser was trained on."""
-    shading_share: float = 0.0
-    """How much of the logarithm of a relit picture is ray-cast shading's, in [0, 1], where the capture's light is known
-    and photos show the detail of the geometry: the errors of the two are unlike, and their mean has smaller ones."""
 
 
 class RelightingModel:

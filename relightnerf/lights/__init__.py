@@ -16,6 +16,14 @@ from relightnerf.lights._directions import (
 )
 from relightnerf.lights._lighting import Lighting, environment_lighting, turn_about
 from relightnerf.lights._sets import LightSet, light_entries, load_lights, parsed_lights, reference_lights, save_lights
+from relightnerf.lights._shading import (
+    SHADINGS,
+    TYPICAL_SHADING,
+    ambient_terms,
+    canonical_shading,
+    shading_ratio,
+    shading_terms,
+)
 
 if TYPE_CHECKING:
     from relightnerf.lights._ball_fit import fit_ball_direction
@@ -30,11 +38,15 @@ __all__ = [
     "AMBIENT_RADIANCE",
     "DISC_RADIUS_DEG",
     "IRRADIANCE",
+    "SHADINGS",
     "SH_COEFFICIENTS",
+    "TYPICAL_SHADING",
     "LightFrame",
     "LightSet",
     "Lighting",
+    "ambient_terms",
     "angles_from_direction",
+    "canonical_shading",
     "direction_from_angles",
     "directions_around",
     "environment_lighting",
@@ -50,6 +62,8 @@ __all__ = [
     "rotation_between",
     "save_lights",
     "sh_rotation",
+    "shading_ratio",
+    "shading_terms",
     "spherical_harmonics",
     "spread_directions",
     "turn_about",

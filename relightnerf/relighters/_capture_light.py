@@ -25,10 +25,15 @@ from relightnerf.color import srgb_to_linear
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
-from relightnerf.lights import IRRADIANCE, directions_around, spread_directions
+from relightnerf.lights import (
+    IRRADIANCE,
+    SHADINGS,
+    ambient_terms,
+    directions_around,
+    shading_terms,
+    spread_directions,
+)
 
-SHADINGS = 8
-"""Terms of the shading: the disc, six ambient lobes, and bounced light."""
 _PAIRS = 16000
 _DARKEST, _BRIGHTEST = 0.004, 0.93
 _NEAREST, _FURTHEST = 0.02, 0.3
@@ -80,7 +85,7 @@ class _Pairs:
 
     @property
     def ambient_terms(self) -> Float[np.ndarray, "pairs 2 7"]:
-        return _ambient_terms(self.normals, self.ambient).mean(axis=-2)
+        return ambient_terms(self.normals, self.ambient).mean(axis=-2)
 
     def every(self, step: int) -> "_Pairs":
         return _Pairs(self.points[::step], self.normals[::step], self.colours[::step], self.ambient[::step])
@@ -232,21 +237,6 @@ def _refined(found: _Found, misfit: _Misfit, step_deg: float) -> _Found:
     return fitted[7 * np.arange(len(best)) + best]
 
 
-def shading_terms(
-    disc: Float[np.ndarray, "*pixels"],
-    normals_world: Float[np.ndarray, "*pixels 3"],
-    ambient: Float[np.ndarray, "*pixels"],
-) -> Float[np.ndarray, "*pixels 8"]:
-    """Return the terms that ``CaptureLight.amounts`` belong to.
-
-    Args:
-        disc: cosine times visibility of the light's disc.
-        normals_world: unit normals.
-        ambient: ambient visibility.
-    """
-    return np.concatenate([IRRADIANCE / np.pi * disc[..., None], _ambient_terms(normals_world, ambient)], axis=-1)
-
-
 def capture_shading(light: CaptureLight, view: View, cues: ViewCues) -> Float[np.ndarray, "height width 3"]:
     """Return the linear radiance of the view painted white under the capture's own light, up to one common factor."""
     disc = cues.direct(light.direction_world[None])[0]
@@ -255,11 +245,6 @@ def capture_shading(light: CaptureLight, view: View, cues: ViewCues) -> Float[np
 
 def _tensor(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.asarray(values, np.float32))
-
-
-def _ambient_terms(normals: np.ndarray, ambient: np.ndarray) -> np.ndarray:
-    lobes = np.concatenate([1.0 + normals, 1.0 - normals], axis=-1) / 2.0
-    return np.concatenate([ambient[..., None] * lobes, 1.0 - ambient[..., None]], axis=-1)
 
 
 def _disc_term(pairs: _Pairs, rays: RayScene, direction: np.ndarray, samples: int) -> Float[np.ndarray, "pairs 2"]:

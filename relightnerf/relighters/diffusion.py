@@ -13,6 +13,7 @@ from torch import Tensor
 from relightnerf.color import LUMINANCE
 from relightnerf.devices import peak_memory_gib
 from relightnerf.diffusion.conditions import (
+    CAPTURE_PARTS,
     LIGHT_PARTS,
     capture_cue,
     condition_image,
@@ -27,20 +28,15 @@ from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
+from relightnerf.lights import shading_terms
 from relightnerf.relighters._base import diffusion_parameters, relighter_name
-from relightnerf.relighters._capture_light import CaptureLight, shading_terms
 from relightnerf.relighters.shading import ShadingRelighter
-from relightnerf.srgb import linear_from_srgb, srgb_from_linear
 
-_CAPTURE_PARTS = frozenset({"capture", "disc"})
-_CAPTURE_SHADING = "shading of the capture"
-_BLACK = 0.004
-_NO_TRUST, _FULL_TRUST = 0.3, 0.7
+_CAPTURE_SHADING, _CAPTURE_WHITE = "shading of the capture", "painted white in the capture's light"
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
 _Values = dict[str, Float[Tensor, "1 _ height width"]]
-_Shared = tuple[ViewCues | None, _Values, Float[np.ndarray, "height width 3"] | None]
-"""A view's cues, if the model wants any, the values of the parts that do not depend on the light, and the shading of
-the capture's light, if that is known."""
+_Shared = tuple[ViewCues | None, _Values]
+"""A view's cues, if the model wants any, and the values of the parts that do not depend on the light."""
 
 
 class DiffusionRelighter:
@@ -61,8 +57,7 @@ class DiffusionRelighter:
         self.inputs: Sequence[Path] = model_files(model)
         self._source, self._device, self._options = model, device, options
         self._model: RelightingModel | None = None
-        self._light: CaptureLight | None = None
-        self._shading, self._share = ShadingRelighter(), 0.0
+        self._shading = ShadingRelighter()
         self._last: tuple[View, RayScene, _Shared] | None = None
         self._pictures, self._seconds = 0, 0.0
 
@@ -85,12 +80,8 @@ class DiffusionRelighter:
         if self._options.tiling:
             model.codec.enable_tiling()
         self._model, self._last = model.to(self._device), None
-        if _CAPTURE_PARTS & (set(model.denoiser.condition_parts) - set(self._options.without)):
+        if CAPTURE_PARTS & (set(model.denoiser.condition_parts) - set(self._options.without)):
             self._shading.fit(views, rays)
-            assert self._shading.light is not None
-            self._light = self._shading.light.without_bounces()
-            trust = (self._shading.detail_slope - _NO_TRUST) / (_FULL_TRUST - _NO_TRUST)
-            self._share = model.settings.shading_share * min(max(trust, 0.0), 1.0)
         if self._options.compile:
             model.denoiser.compile()
 
@@ -102,7 +93,7 @@ class DiffusionRelighter:
         started = time.monotonic()
         parts = self._model.denoiser.condition_parts
         size = self._model.working_size(view.camera.height, view.camera.width, self._options.size)
-        cues, shared, capture = self._shared(view, rays, parts)
+        cues, shared = self._shared(view, rays, parts)
         batch = self._options.lights_per_batch or max(1, _PIXELS_PER_BATCH[self._device] // (size[0] * size[1]))
         chunks = [directions_world[i : i + batch] for i in range(0, len(directions_world), batch)]
         pictures = []
@@ -110,9 +101,6 @@ class DiffusionRelighter:
             values = {**shared, **(_light_values(cues, chunk, shared["openness"]) if cues else {})}
             directions_camera = chunk @ view.camera.camera_to_world[:3, :3]
             images = self._relit(self._model, values, size, directions_camera)
-            if cues and capture is not None and self._share:
-                discs = (values["shading"] * values["shadow"])[:, 0].numpy()
-                images = self._with_shading(images, view, capture, cues, discs)
             pictures.append(images.movedim(1, -1).numpy())
         relit = np.concatenate(pictures)
         self._pictures += len(relit)
@@ -122,16 +110,19 @@ class DiffusionRelighter:
     def _shared(self, view: View, rays: RayScene, parts: tuple[str, ...]) -> _Shared:
         """Return what all lights of a view share; that of the last view is kept, as its lights may come in parts."""
         if self._last is None or self._last[0] is not view or self._last[1] is not rays:
-            needs_cues = (LIGHT_PARTS | _CAPTURE_PARTS | {"openness", "source"}) & set(parts)
+            needs_cues = (LIGHT_PARTS | CAPTURE_PARTS | {"openness", "source"}) & set(parts)
             cues = ViewCues(view, rays) if needs_cues else None
             values = _shared_values(view, cues)
-            capture = None
-            if cues and self._light and self._shading.light:
-                disc = cues.direct(self._light.direction_world[None])[0]
+            if cues and (light := self._shading.light):
+                disc = cues.direct(light.direction_world[None])[0]
                 terms = shading_terms(disc, view.normal_world, cues.ambient)
-                capture, shading = terms @ self._shading.light.amounts, terms @ self._light.amounts @ LUMINANCE
-                values |= {"disc": _tensor(disc[None, None]), _CAPTURE_SHADING: _tensor(shading[None, None])}
-            self._last = view, rays, (cues, values, capture)
+                white, shading = terms @ light.amounts, terms @ light.without_bounces().amounts @ LUMINANCE
+                values |= {
+                    "disc": _tensor(disc[None, None]),
+                    _CAPTURE_SHADING: _tensor(shading[None, None]),
+                    _CAPTURE_WHITE: _tensor(np.moveaxis(white, -1, 0)[None]),
+                }
+            self._last = view, rays, (cues, values)
         return self._last[2]
 
     def _relit(
@@ -147,8 +138,9 @@ class DiffusionRelighter:
         small = {part: resized(value, size) for part, value in values.items()}
         if "source" in parts:
             small["source"] = source_shading(small["rgb"], small["normal"], small["openness"])
-        if "disc" in parts and "disc" not in small:
-            small["disc"] = torch.zeros_like(small["rgb"][:, :1])
+        if "shaded" in parts and _CAPTURE_WHITE in small:
+            small["shaded"] = self._shaded(small)
+        small = {"disc": torch.zeros_like(small["rgb"][:, :1]), "shaded": torch.zeros_like(small["rgb"]), **small}
         if "capture" in parts:
             known = small["normal"].any(dim=1, keepdim=True)
             shading = small.get(_CAPTURE_SHADING)
@@ -165,25 +157,19 @@ class DiffusionRelighter:
         )
         return image.cpu()
 
-    def _with_shading(
-        self,
-        relit: Float[Tensor, "lights 3 height width"],
-        view: View,
-        capture: Float[np.ndarray, "height width 3"],
-        cues: ViewCues,
-        discs: Float[np.ndarray, "lights height width"],
-    ) -> Float[Tensor, "lights 3 height width"]:
-        """Return the geometric mean of pictures with what ray-cast shading makes of the photo, in their exposure."""
-        known = torch.from_numpy(view.known)
-        photo = linear_from_srgb(_tensor(np.moveaxis(view.image, -1, 0)))
-        mixed = torch.empty_like(relit)
-        for index, ratio in enumerate(self._shading.ratios(capture, cues, discs)):
-            own = (linear_from_srgb(relit[index]) + _BLACK).log()
-            shaded = (photo * _tensor(np.moveaxis(ratio, -1, 0)) + _BLACK).log()
-            other = torch.where(known, shaded - own, 0.0)
-            other = torch.where(known, other - other.sum((1, 2), keepdim=True) / known.sum().clamp(min=1), 0.0)
-            mixed[index] = srgb_from_linear((own + self._share * other).exp() - _BLACK)
-        return mixed
+    def _shaded(self, small: _Values) -> Float[Tensor, "lights 3 tall wide"]:
+        """Return the part ``shaded`` of each light, by the other parts at the same size."""
+        capture, discs, ambient, known = (
+            value.cpu().numpy()
+            for value in (
+                small[_CAPTURE_WHITE][0].movedim(0, -1),
+                (small["shading"] * small["shadow"])[:, 0],
+                small["openness"][0, 0],
+                small["normal"][0].any(dim=0),
+            )
+        )
+        ratios = [np.moveaxis(ratio, -1, 0) for ratio in self._shading.ratios(capture, discs, ambient, known)]
+        return _tensor(np.stack(ratios)).log().to(self._device)
 
 
 def _shared_values(view: View, cues: ViewCues | None) -> _Values:

@@ -45,6 +45,19 @@ def test_a_resumed_set_is_the_same_bytes(rendered: Path, tmp_path: Path) -> None
         render_procedural.main(_config(tmp_path, first=1, lights=3))
 
 
+def test_scenes_that_are_there_get_the_geometry_of_a_field_that_they_lack(rendered: Path) -> None:
+    scene = find_light_folders(rendered)[0]
+    before = _bytes(scene.folder)
+    (scene.folder / "inexact.npz").unlink()
+    render_procedural.main(_config(rendered, meshes=True))
+    assert _bytes(scene.folder) == before
+    known = (scene.depth() > 0) & (scene.inexact("depth") > 0)
+    off = np.abs(np.log(scene.inexact("depth")[known] / scene.depth()[known]))
+    cosine = np.sum(scene.inexact("normal").astype(np.float32) * scene.normal(), axis=-1)[known]
+    assert known.mean() > 0.3 and 0.002 < np.median(off) < 0.1 and 0.8 < np.median(cosine) < 0.9999
+    assert scene.inexact("visibility").shape == (2, 32, 40) and scene.inexact("openness").dtype == np.uint8
+
+
 def test_scenes_hold_all_layers_and_geometry_that_agrees_with_their_mesh(rendered: Path) -> None:
     import open3d as o3d
 

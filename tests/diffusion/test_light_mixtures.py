@@ -7,13 +7,13 @@ import torch
 
 from relightnerf.color import linear_to_srgb, srgb_to_linear
 from relightnerf.diffusion.conditions import light_cue, part_slice
-from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
+from relightnerf.diffusion.light_folders import LightFolder, find_light_folders, write_light_folder
 from relightnerf.diffusion.light_mixtures import LightMixtures, Surface, degraded, mixed_scene
 from relightnerf.errors import InputError
 from relightnerf.hdr import write_hdr
-from relightnerf.lights import LightSet
+from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, LightSet
 
-PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc")
+PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc", "shaded")
 WIDTH, HEIGHT, LIGHTS = 48, 32, 3
 
 
@@ -95,7 +95,7 @@ def test_samples_depend_on_their_number_alone(layered: Path) -> None:
         first[number + 1]
         a, b = first[number], again[number]
         assert all(torch.equal(value, b[name]) for name, value in a.items())
-        assert a["condition"].shape == (14, 32, 32) and a["target"].shape == a["source"].shape == (3, 32, 32)
+        assert a["condition"].shape == (17, 32, 32) and a["target"].shape == a["source"].shape == (3, 32, 32)
         assert 0 <= a["source"].min() and a["source"].max() <= 1
     assert not torch.equal(first[0]["source"], first[1]["source"])
 
@@ -123,6 +123,60 @@ def test_the_disc_of_the_photo_s_light_is_a_cue_of_its_own(layered: Path) -> Non
         ]
         fitting += any(np.abs(disc - own).max() < 0.01 for own in discs)
     assert fitting == 12
+
+
+def test_shading_explains_a_scene_that_is_nothing_but_shading(tmp_path: Path) -> None:
+    _write(tmp_path / "s0", 0)
+    scene = LightFolder.load(tmp_path / "s0")
+    albedo, normal, openness = 0.2 + 0.6 * scene.albedo(), scene.normal(), np.ones((HEIGHT, WIDTH))
+    discs = [
+        albedo * (IRRADIANCE / np.pi * np.maximum(normal @ d, 0.0) * scene.visibility(i))[..., None]
+        for i, d in enumerate(scene.lights.directions)
+    ]
+    layers = {"ambient": albedo * AMBIENT_RADIANCE, "environment_0": albedo * (1.0 + normal[..., :1])}
+    visibility = [scene.visibility(i) for i in range(LIGHTS)]
+    write_light_folder(
+        scene.folder,
+        discs,
+        scene.lights,
+        scene.depth(),
+        normal,
+        visibility,
+        50.0,
+        mask=scene.mask(),
+        layers=layers,
+        openness=openness,
+        albedo=albedo,
+    )
+    samples = LightMixtures(tmp_path, PARTS, (WIDTH, HEIGHT), augment=False)
+    errors, spreads = [], []
+    for number in range(20):
+        sample = samples[number]
+        source, target = (srgb_to_linear(sample[name].numpy()) for name in ("source", "target"))
+        counted = (sample["weight"][0].numpy() == 1.0) & (source.max(0) < 0.95) & (target.max(0) < 0.95)
+        counted &= (source.min(0) > 0.02) & (target.min(0) > 0.02)
+        ratio = np.log(target[:, counted] / source[:, counted])
+        off = ratio - sample["condition"][part_slice(PARTS, "shaded")].numpy()[:, counted]
+        errors.append((off - off.mean(axis=1, keepdims=True)).std())
+        spreads.append((ratio - ratio.mean(axis=1, keepdims=True)).std())
+    assert np.median(errors) < 0.3 * np.median(spreads)
+
+
+def test_training_sees_the_geometry_of_a_field_where_there_is_one(layered: Path) -> None:
+    far = np.full((HEIGHT, WIDTH), 7.0, np.float32)
+    facing = np.broadcast_to(np.array([0.0, 0.0, 1.0], np.float16), (HEIGHT, WIDTH, 3))
+    grey = np.full((LIGHTS, HEIGHT, WIDTH), 255, np.uint8)
+    for scene in find_light_folders(layered):
+        np.savez(scene.folder / "inexact.npz", depth=far, normal=facing, openness=grey[0], visibility=grey)
+    samples = LightMixtures(layered, PARTS, (32, 32), seed=1)
+    at = part_slice(PARTS, "normal")
+    even = [bool((samples[number]["condition"][at][2] == 1.0).all()) for number in range(60)]
+    assert 10 < sum(even) < 32
+    truth = LightMixtures(layered, PARTS, (32, 32), augment=False)
+    assert not any((truth[number]["condition"][at][2] == 1.0).all() for number in range(6))
+    np.savez(scene.folder / "inexact.npz", depth=far, normal=facing, openness=grey[0], visibility=grey[:1])
+    with pytest.raises(InputError, match="of 1 lights, but the scene has 3"):
+        scene.inexact("visibility")
 
 
 def test_degraded_geometry_stays_geometry() -> None:

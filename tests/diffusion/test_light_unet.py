@@ -69,6 +69,20 @@ def test_a_network_shown_further_parts_does_not_heed_them_yet(network: LightUNet
         network.with_parts(("disc", *PARTS))
 
 
+def test_what_shading_makes_has_a_share_unless_it_is_unknown(network: LightUNet) -> None:
+    inputs, light = (torch.zeros(1, 3, 8, 12), torch.tensor([999])), _light(0.3, 0.0, 1.0)
+    torch.nn.init.normal_(network.conv_out.weight)
+    condition = torch.rand(1, 12, 16, 24)
+    own = network(*inputs, light, condition[:, :9])
+    grown = network.with_parts((*PARTS, "shaded")).eval()
+    shaded = torch.nn.functional.avg_pool2d(condition[:, 9:], 2) / 0.8  # a latent's unit is 0.8 of a logarithm
+    other = shaded - own
+    torch.testing.assert_close(grown(*inputs, light, condition), own + 0.4 * (other - other.mean((2, 3), keepdim=True)))
+    condition[:, 9:] = 0.0
+    torch.testing.assert_close(grown(*inputs, light, condition), own)
+    assert grown.deepened()(*inputs, light, condition).shape == own.shape
+
+
 def test_a_deepened_network_computes_the_same_until_it_is_trained(network: LightUNet) -> None:
     torch.nn.init.normal_(network.conv_out.weight)
     inputs = (torch.randn(1, 3, 8, 8), torch.tensor([999]), _light(0.3, 0.0, 1.0), torch.rand(1, 9, 16, 16))

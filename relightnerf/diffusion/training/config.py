@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-PartName = Literal["rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc"]
+PartName = Literal[
+    "rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc", "shaded"
+]
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ class ControlNetRun(TrainingRun):
     depth_only: float = 0.0
     """How often it sees nothing but photo, depth and light."""
     loss: Literal["latent", "picture"] = "latent"
-    """latent: mean squared error of what the network predicts; picture: each picture's root mean square difference in
-    sRGB, for the ratio codec and networks that predict the sample."""
+    """latent: mean squared error of what the network predicts; picture: the logarithm of each picture's mean squared
+    difference in sRGB, as in PSNR, for the ratio codec and networks that predict the sample."""
     start_from: Path | None = None
     """A model whose weights the training starts from, as made by an earlier run with the same network; a light-unet may
     get further parts after those that it knows, and further layers."""

@@ -33,7 +33,7 @@ _TRAIN_STEPS = 1000
 _SHOWN = 8
 _VALIDATION_BATCH = 8
 _EXPOSURE_SHARE = 0.2
-_LEAST_SQUARE = 1e-6
+_LEAST_SQUARE, _TYPICAL_ERROR = 1e-5, 0.05
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,10 @@ class ControlNetObjective:
         self._process.alphas_cumprod = self._process.alphas_cumprod.to(device)
 
     def loss(self, module: nn.Module, batch: Batch, generators: Sequence[torch.Generator]) -> Float[Tensor, ""]:
-        """Return the mean error of the prediction, weighted by the mask and, if asked for, by min-SNR."""
+        """Return the mean error of the prediction, weighted by the mask and, if asked for, by min-SNR.
+
+        Of pictures it is the mean logarithm, scaled to have the slope of the root at a typical error.
+        """
         with torch.no_grad():
             latent = self.model.codec.encode(batch["target"], batch["source"]).float()
         noise = torch.stack([torch.randn(latent.shape[1:], generator=g) for g in generators]).to(latent.device)
@@ -100,7 +103,7 @@ class ControlNetObjective:
         mask = nn.functional.interpolate(batch["weight"], latent.shape[-2:], mode="area")
         each = (error * mask).mean((1, 2, 3)) / mask.mean((1, 2, 3)).clamp(min=1e-6)
         if self._run.loss == "picture":
-            each = (each + _LEAST_SQUARE).sqrt()
+            each = _TYPICAL_ERROR / 2.0 * (each + _LEAST_SQUARE).log()
         return (each * snr_weights(self._process, self._schedule, timesteps, self._run.min_snr)).mean()
 
     def _picture_error(
