@@ -199,6 +199,11 @@ class LightFolder:
             raise InputError(f"{path}: of {len(values)} lights, but the scene has {len(self)}", _REMAKE)
         return np.stack([self._checked(path, each) for each in values])
 
+    @cached_property
+    def has_albedo(self) -> bool:
+        """Whether there is an albedo."""
+        return (self.folder / _ALBEDO).is_file()
+
     def albedo(self) -> Float[np.ndarray, "height width 3"]:
         """Return the albedo, linear in [0, 1].
 

@@ -6,8 +6,10 @@ under one canonical light. A photo does not tell how bright that would be, so th
 and mean: each channel of *all* the scene's canonical pictures is scaled by the factor that makes their common mean the
 photo's, so that one light's picture stays brighter than another's.
 
-What a fitted field says about geometry is never quite right, so in training half the samples see it bent, bumpy,
-blurred and with holes.
+What a fitted field says about geometry is never quite right, so in training a third of the samples see what a field
+would have fitted, where a scene has that (``LightFolder.inexact``), and a quarter see geometry bent, bumpy, blurred and
+with holes. What is said of the photo's light is never quite right, either: it is the best that the terms of
+``lights.shading_terms`` can say of it, with errors of the size that estimates from single photos have.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +26,7 @@ from torch import Tensor
 
 from relightnerf.color import LUMINANCE, linear_to_srgb, to_float, to_uint8
 from relightnerf.diffusion.conditions import (
+    CAPTURE_PARTS,
     capture_cue,
     condition_image,
     light_cue,
@@ -128,7 +131,7 @@ class LightMixtures(LightPairs):
         light = self.scenes[choice.scene].lights.directions[choice.target].astype(np.float32)
         if choice.flipped:
             light = light * np.array([-1.0, 1.0, 1.0], np.float32)
-        estimate = self._estimate(choice, mixture, rng)
+        estimate = self._estimate(choice, mixture, rng) if CAPTURE_PARTS & set(self.parts) else None
         light_of_photo, kind = estimate.light if estimate else mixture.strongest, rng.random() if self.augment else 1.0
         surface = self._surface(choice, light_of_photo, inexact=kind < _INEXACT)
         if _INEXACT <= kind < _INEXACT + _DEGRADED:
@@ -144,7 +147,8 @@ class LightMixtures(LightPairs):
         }
         values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
         values["source"] = source_shading(values["rgb"], values["normal"], values["openness"])
-        values |= self._capture(choice, surface, light, estimate)
+        if CAPTURE_PARTS & set(self.parts):
+            values |= self._capture(choice, surface, light, estimate)
         return {
             "source": values["rgb"],
             "target": _planes(target),
@@ -205,11 +209,8 @@ class LightMixtures(LightPairs):
         disc = np.maximum(surface.normal @ direction, 0.0) * surface.source_visibility
         terms = shading_terms(disc, surface.normal * [1 - 2 * choice.flipped, 1, 1], surface.openness)
         shading = terms @ estimate.amounts
-        exposed = (
-            TYPICAL_SHADING * shading / max(float((shading @ LUMINANCE)[known].mean()), 1e-6)
-            if known.any()
-            else shading
-        )
+        mean = float((shading @ LUMINANCE)[known].mean()) if known.any() else 1.0
+        exposed = TYPICAL_SHADING / max(mean, 1e-6) * shading
         target = canonical_shading(
             np.maximum(surface.normal @ light, 0.0) * surface.visibility, surface.openness, known
         )

@@ -196,10 +196,11 @@ def _check_usable(scene: LightFolder, parts: Sequence[str], same_light: float) -
     lacking = [part for part in parts if part == "depth" and not has_depth]
     if not has_normal and not (has_depth and scene.fov_deg is not None):
         lacking += [part for part in parts if part in ("normal", "shading", "cue", "source")]
-    if scene.layers is None:
+    if scene.layers is None or not scene.has_albedo:
         lacking += [part for part in parts if part in CAPTURE_PARTS]
     if lacking:
-        fix = f"add depth.npy, and normal.npy or fov_deg for normals, or choose from: {', '.join(PARTS)}"
+        needed = "depth.npy, normal.npy or fov_deg for normals, layers and albedo.png for the photo's light"
+        fix = f"add {needed}, or choose from: {', '.join(PARTS)}"
         raise InputError(f"{scene.folder}: lacks what condition parts {lacking} need", fix)
 
 

@@ -179,6 +179,13 @@ def test_training_sees_the_geometry_of_a_field_where_there_is_one(layered: Path)
         scene.inexact("visibility")
 
 
+def test_the_photo_s_light_takes_an_albedo(layered: Path) -> None:
+    (layered / "s1" / "albedo.png").unlink()
+    with pytest.raises(InputError, match=r"s1: lacks what condition parts \['capture', 'disc', 'shaded'\] need"):
+        LightMixtures(layered, PARTS, (32, 32))
+    assert LightMixtures(layered, PARTS[:-3], (32, 32))[0]["condition"].shape == (12, 32, 32)
+
+
 def test_degraded_geometry_stays_geometry() -> None:
     rng = np.random.default_rng(0)
     normal = np.zeros((40, 50, 3), np.float32)
