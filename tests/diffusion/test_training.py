@@ -102,11 +102,11 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(run: ControlNetRun, tmp_p
         process.wait()
     done = max(int(path.name.removeprefix("step-")) for path in (killed.output / "checkpoints").glob("step-*"))
     assert 0 < done < 400
+    # processes of their own, too: what ran before in this one may have made the processor flush denormal numbers
     until = replace(killed, steps=done + 2)
-    resumed = train_controlnet(until)
-    assert len(resumed) == 2
     whole = replace(until, output=tmp_path / "whole")
-    assert train_controlnet(whole)[-2:] == resumed
+    for each in (until, whole):
+        subprocess.run([sys.executable, *map(str, _command(each))], check=True)
     assert same(until.output, whole.output)
 
 
