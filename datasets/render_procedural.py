@@ -137,10 +137,8 @@ def add_inexact_geometry(config: Config, index: int) -> None:
     from relightnerf.geometry.views import View
 
     scene = LightFolder.load(scene_folder(config, index))
-    width, height = scene.size
-    focal = width / 2 / np.tan(np.deg2rad(scene.fov_deg) / 2)
-    camera = Camera("camera", np.eye(4), np.array([focal, focal, width / 2, height / 2]), width, height)
-    true = View(camera, np.zeros((height, width, 3), np.float32), scene.depth(), scene.normal())
+    normal = scene.normal()
+    true = View(scene.camera, np.zeros_like(normal), scene.depth(), normal)
     view, rays = field_like(true, np.random.default_rng([config.seed, SPLITS[config.split], index, 13]))
     cues = ViewCues(view, rays, LIGHT_SAMPLES, AMBIENT_SAMPLES)
     with atomic_path(scene.folder / INEXACT) as temporary, temporary.open("wb") as file:

@@ -118,6 +118,15 @@ class LightFolder:
         with named_errors(path), Image.open(path) as image:
             return image.size
 
+    @property
+    def camera(self) -> Camera:
+        """The camera, at the origin; only of scenes whose field of view is known."""
+        assert self.fov_deg is not None
+        width, height = self.size
+        focal = width / 2.0 / math.tan(math.radians(self.fov_deg) / 2.0)
+        intrinsics = np.array([focal, focal, width / 2.0, height / 2.0])
+        return Camera(self.folder.name, np.eye(4), intrinsics, width, height)
+
     def picture(self, index: int) -> Float[np.ndarray, "height width 3"]:
         """Return the picture under a light: float32 sRGB in [0, 1]; linear pictures are clipped and encoded.
 
@@ -166,10 +175,7 @@ class LightFolder:
             return self._checked(path, read_array(path).astype(np.float32))
         if self.fov_deg is None:
             raise InputError(f'{path}: missing, and {_META} has no "fov_deg"', "add one of the two")
-        width, height = self.size
-        focal = width / 2.0 / math.tan(math.radians(self.fov_deg) / 2.0)
-        intrinsics = np.array([focal, focal, width / 2.0, height / 2.0])
-        return depth_normals(Camera(self.folder.name, np.eye(4), intrinsics, width, height), self.depth())
+        return depth_normals(self.camera, self.depth())
 
     def visibility(self, index: int) -> Float[np.ndarray, "height width"]:
         """Return the part of a light's disc that each pixel sees, in [0, 1]; 1 where there is no file."""

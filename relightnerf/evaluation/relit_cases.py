@@ -95,10 +95,9 @@ def set_case(scene: LightFolder, rng: np.random.Generator) -> RelitCase:
         InputError: one of these is missing, or a file cannot be read.
     """
     check_scene(scene)
-    assert scene.fov_deg is not None
     mixed = mixed_scene(scene, rng)
     normal, albedo, mask = scene.normal(), scene.albedo(), mixed.mask > 0
-    view = View(_camera(scene.folder.name, *scene.size, scene.fov_deg), _as_file(mixed.source), scene.depth(), normal)
+    view = View(scene.camera, _as_file(mixed.source), scene.depth(), normal)
     cosine = np.maximum(np.einsum("hwc,lc->lhw", normal, scene.lights.directions), 0.0)[..., None]
     rays, points, counted = RayScene.load(scene.folder / _MESH), view.camera.points_world(view.depth), mask & view.known
     return RelitCase(
