@@ -17,6 +17,7 @@ from relightnerf.lights import SH_COEFFICIENTS
 _CUE_WEIGHTS = {"cue": 0.82, "source": -0.09, "capture": -0.76}
 """Of the ratio codec's latents on the cues: least absolute differences over 200 procedural training scenes."""
 _SHADED, _SHADED_LATENT, _SHADED_SHARE = "shaded", 1.25, 0.4
+"""The part, the ratio codec's latents per unit of it, and its share of the answer before training."""
 
 
 class Denoiser(Protocol):

@@ -43,8 +43,7 @@ class ShadingRelighter:
         self.light = estimate_capture_light(views, rays)
         some = [view for view in views[:: -(-len(views) // _EXPOSURE_VIEWS)] if view.known.any()]
         means = [self._capture_shading(ViewCues(view, rays), view)[view.known] @ LUMINANCE for view in some]
-        if means:
-            self._exposure = TYPICAL_SHADING / max(float(np.concatenate(means).mean()), 1e-6)
+        self._exposure = TYPICAL_SHADING / max(float(np.concatenate(means).mean()), 1e-6) if means else 1.0
 
     def relight(
         self, view: View, rays: RayScene, directions_world: Float[np.ndarray, "lights 3"]

@@ -105,8 +105,11 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(run: ControlNetRun, tmp_p
     # processes of their own, too: what ran before in this one may have made the processor flush denormal numbers
     until = replace(killed, steps=done + 2)
     whole = replace(until, output=tmp_path / "whole")
-    for each in (until, whole):
-        subprocess.run([sys.executable, *map(str, _command(each))], check=True)
+    resumed, anew = (
+        subprocess.run([sys.executable, *map(str, _command(each))], check=True, capture_output=True, text=True).stdout
+        for each in (until, whole)
+    )
+    assert f"going on at step {done} " in resumed and "going on" not in anew
     assert same(until.output, whole.output)
 
 
