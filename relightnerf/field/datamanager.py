@@ -17,7 +17,7 @@ from torch import Tensor
 
 from relightnerf.errors import InputError
 from relightnerf.field.dataparser import RelightDataParserConfig
-from relightnerf.images import read_image
+from relightnerf.images import read_array, read_image
 
 
 @dataclass
@@ -52,6 +52,8 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         self.images = torch.from_numpy(np.stack([read_image(path) for path in outputs.image_filenames]))
         self.pixels = self._usable_pixels(outputs.mask_filenames)
         self.light_directions = outputs.metadata.get("light_directions")
+        depths = outputs.metadata.get("depth_filenames")
+        self.depths = None if depths is None else torch.from_numpy(np.stack([read_array(path) for path in depths]))
         cameras = outputs.cameras
         self.rotations, self.positions = cameras.camera_to_worlds[..., :3], cameras.camera_to_worlds[..., 3]
         self.intrinsics = torch.cat([cameras.fx, cameras.fy, cameras.cx, cameras.cy], dim=-1)
@@ -82,7 +84,12 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         return torch.from_numpy(np.flatnonzero(masks > 127))  # noqa: PLR2004
 
     def next_train(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
-        """Return the rays of a step and ``image``: (rays, 3), or (rays, lights, 3) for relit images; sRGB in [0, 1]."""
+        """Return the rays of a step and what belongs to them.
+
+        Returns:
+            The rays, and ``image``: (rays, 3), or (rays, lights, 3) for relit images; sRGB in [0, 1]. With photos of
+            known depth also ``distance``: (rays,) along the rays, in the field's units, 0 where unknown.
+        """
         self.train_count += 1
         torch.manual_seed(step_seed(step))
         relights = self.light_directions is not None and step >= self.config.warmup_steps
@@ -93,7 +100,8 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         view, row, column = pixel // (height * width), pixel // width % height, pixel % width
         bundle = self._rays(view, row, column)
         if not relights:
-            return bundle.to(self.device), {"image": self._to_float(self.images[view, row, column])}
+            batch = {"image": self._to_float(self.images[view, row, column])}
+            return bundle.to(self.device), batch | self._distances(view, row, column)
         lights = self.light_directions.shape[1]
         light = torch.rand(count, lights).topk(min(self.config.lights_per_ray, lights)).indices
         bundle.metadata["pictures"] = view[:, None] * lights + light
@@ -102,11 +110,22 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         return bundle.to(self.device), {"image": self._to_float(target)}
 
     def _rays(self, view: Tensor, row: Tensor, column: Tensor) -> RayBundle:
-        fx, fy, cx, cy = self.intrinsics[view].unbind(-1)
-        local = torch.stack([(column + 0.5 - cx) / fx, (cy - row - 0.5) / fy, -torch.ones_like(fx)], dim=-1)
-        directions, origins = turned(self.rotations[view], local), self.positions[view]
+        directions, origins = turned(self.rotations[view], self._local(view, row, column)), self.positions[view]
         area = torch.ones_like(directions[:, :1])
         return RayBundle(origins, directions, area, camera_indices=view[:, None], metadata={})
+
+    def _local(self, view: Tensor, row: Tensor, column: Tensor) -> Float[Tensor, "rays 3"]:
+        """Return pixels' rays in their camera's frame, with z = -1."""
+        fx, fy, cx, cy = self.intrinsics[view].unbind(-1)
+        return torch.stack([(column + 0.5 - cx) / fx, (cy - row - 0.5) / fy, -torch.ones_like(fx)], dim=-1)
+
+    def _distances(self, view: Tensor, row: Tensor, column: Tensor) -> dict[str, Tensor]:
+        if self.depths is None:
+            return {}
+        (height, width), (rows, columns) = self.images.shape[1:3], self.depths.shape[1:]
+        depth = self.depths[view, row * rows // height, column * columns // width]
+        scale = self.train_dataparser_outputs.dataparser_scale
+        return {"distance": (depth * scale * self._local(view, row, column).norm(dim=-1)).to(self.device)}
 
     def _to_float(self, values: Tensor) -> Tensor:
         return values.to(self.device, torch.float32) / 255.0

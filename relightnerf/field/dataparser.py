@@ -29,6 +29,8 @@ class RelightDataParserConfig(DataParserConfig):
     """Every so many views, one is held out; 0 holds out none."""
     lights_from: str = "matched"
     """Folder in the scene with the relit images and lights.json; without it, only the capture's light is learned."""
+    depth_from: str = "geometry/stereo"
+    """Folder in the scene with depth that the density is to have; without it, only photos count."""
 
 
 @dataclass
@@ -58,7 +60,12 @@ class RelightDataParser(DataParser):
             cameras=nerfstudio_cameras(chosen, frame),
             scene_box=SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])),
             mask_filenames=masks if all(mask.is_file() for mask in masks) else None,
-            metadata={"view_names": chosen.names, "frame": frame, **self._lights(scene, chosen, frame)},
+            metadata={
+                "view_names": chosen.names,
+                "frame": frame,
+                **self._lights(scene, chosen, frame),
+                **self._depths(scene, chosen),
+            },
             dataparser_transform=torch.as_tensor(frame.transform(), dtype=torch.float32),
             dataparser_scale=frame.scale,
         )
@@ -71,6 +78,10 @@ class RelightDataParser(DataParser):
         directions = np.stack([frame.directions(lights.directions_world(pose)) for pose in cameras.camera_to_world])
         files = [[folder / f"{view}__{light}.png" for light in lights.names] for view in cameras.names]
         return {"light_directions": torch.as_tensor(directions, dtype=torch.float32), "relit_filenames": files}
+
+    def _depths(self, scene: Scene, cameras: Cameras) -> dict[str, object]:
+        files = [scene.root / self.config.depth_from / f"{name}.npy" for name in cameras.names]
+        return {"depth_filenames": files} if all(file.is_file() for file in files) else {}
 
 
 def scene_frame(scene: Scene, cameras: Cameras) -> FieldFrame:

@@ -16,7 +16,15 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder
 from relightnerf.field.grids import DensityGrid, Features
-from relightnerf.field.sampling import CONTRACTED_RADIUS, contract, distortion_loss, place_samples, render_weights
+from relightnerf.field.sampling import (
+    CONTRACTED_RADIUS,
+    contract,
+    distance_loss,
+    distortion_loss,
+    place_samples,
+    ray_edges,
+    render_weights,
+)
 from relightnerf.field.visibility import visibility
 from relightnerf.viewing.control import LightControl
 
@@ -83,6 +91,8 @@ class RelightModelConfig(ModelConfig):
     """Weight of the distortion loss."""
     opacity_loss_mult: float = 1e-3
     """Weight of the light that no sample stops: every ray ends somewhere, and what is left has no colour to learn."""
+    distance_loss_mult: float = 1.0
+    """Weight of the share of light that does not stop where the ray's distance is known to be."""
     total_variation_mults: tuple[float, ...] = (5e-2, 2e-2, 2e-2)
     """Weights of the total variation of the density grid at each resolution; it counts in every fifth step."""
     latent_loss_mult: float = 3.0
@@ -350,7 +360,8 @@ class RelightModel(Model):
             cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), light)
             logits = logits + self.light_decoder(transfer, light, cues)[:, 0]
         if self.training:
-            outputs |= {"weights": surface.weights, "edges": surface.edges}
+            distances = ray_edges(surface.edges, ray_bundle.origins, self._near_plane(), self.config.far_plane)
+            outputs |= {"weights": surface.weights, "edges": surface.edges, "distances": distances}
         return {**outputs, "rgb": torch.sigmoid(logits)}
 
     def get_loss_dict(
@@ -366,6 +377,9 @@ class RelightModel(Model):
             spread = distortion_loss(outputs["weights"], outputs["edges"])
             losses["opacity"] = self.config.opacity_loss_mult * (1.0 - outputs["accumulation"]).mean()
             losses["distortion"] = self.config.distortion_loss_mult * spread
+            if "distance" in batch:
+                missed = distance_loss(outputs["weights"], outputs["distances"], batch["distance"].to(self.device))
+                losses["distance"] = self.config.distance_loss_mult * missed
             if self._step % _TOTAL_VARIATION_STEPS == 0:
                 weight = self.config.total_variation_mults[self._level(self._step)]
                 losses["total_variation"] = weight * self.density.total_variation()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from relightnerf.errors import InputError
 from relightnerf.field.cpu import tune_cpu
-from relightnerf.field.folders import newest_checkpoint
+from relightnerf.field.folders import checkpoint_step, newest_checkpoint
 from relightnerf.field.model import FORMAT
 from relightnerf.field.trainer import RelightTrainer, RelightTrainerConfig
 from relightnerf.files import atomic_path
@@ -22,21 +22,26 @@ _SECONDS_PER_SAVE = 30.0
 _SEED = 42
 
 
-def train(config: RelightTrainerConfig, description: str, warmup: Path | None = None) -> None:
+def train(config: RelightTrainerConfig, description: str, warmup: Path | None = None, until: int | None = None) -> None:
     """Train a run to its last step, going on from its newest checkpoint if there is one.
 
     Args:
         config: the run; its files go to ``config.get_base_dir()``.
         description: what the progress bar says.
         warmup: checkpoint of another run to start from: its density and colours under the capture's light.
+        until: do only so many of all its steps; what follows is left to another call.
     """
+    end = config.max_num_iterations if until is None else until
+    newest = newest_checkpoint(config.get_base_dir())
+    if until is not None and newest is not None and checkpoint_step(newest) + 1 >= until:
+        return
     tune_cpu()
     CONSOLE.quiet = True
     _save_config(config)
     trainer = _set_up(config)
     if warmup is not None and trainer._start_step == 0:
         trainer.pipeline.model.load_warmup(model_state(warmup))
-    steps = range(trainer._start_step, config.max_num_iterations)
+    steps = range(trainer._start_step, end)
     saved = time.monotonic()
     for step in track(steps, description, done=trainer._start_step):
         train_step(trainer, step)
@@ -44,7 +49,7 @@ def train(config: RelightTrainerConfig, description: str, warmup: Path | None = 
             trainer.save_checkpoint(step)
             saved = time.monotonic()
     if steps:
-        trainer.save_checkpoint(config.max_num_iterations - 1, with_optimizers=False)
+        trainer.save_checkpoint(end - 1, with_optimizers=end < config.max_num_iterations)
 
 
 def read_checkpoint(checkpoint: Path) -> dict[str, Any]:

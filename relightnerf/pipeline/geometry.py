@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 STEPS = {"quick": 1500, "full": 5000, "large": 6000}
 """Training steps of the base field by preset."""
 _LARGE = "large"
+_UNAIDED = 2 / 3
+"""Part of the steps that photos alone are learned in; stereo, which starts from there, aids in the rest."""
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Geometry:
     """Do it again even if it is done."""
 
     def run(self) -> None:
-        """Write ``geometry/``: the base field's run, ``depth/``, ``normal/``, ``mesh.ply`` and ``preview.png``.
+        """Write ``geometry/``: the run, ``stereo/``, ``depth/``, ``normal/``, ``mesh.ply`` and ``preview.png``.
 
         Raises:
             InputError: a flag cannot be used, or the scene is not prepared.
@@ -131,7 +133,12 @@ def _work(
     from relightnerf.images import read_array, write_array
     from relightnerf.progress import track
 
-    train(run_config(scene, base_field(scene), eval_every, "", (steps, 0), device, size=size), "base field")
+    config = run_config(scene, base_field(scene), eval_every, "", (steps, 0), device, size=size)
+    unaided = round(_UNAIDED * steps)
+    if unaided:
+        train(config, "base field", until=unaided)
+        _write_stereo(scene, cameras, device)
+    train(config, "base field")
     write_json(scene.geometry / "heldout.json", {"views": held_out(cameras.names, eval_every)})
     renderer = FieldRenderer.load(scene, device, base_field(scene))
     for camera in track([cameras[i] for i in range(len(cameras))], "depth"):
@@ -142,6 +149,29 @@ def _work(
     depths = [read_array(scene.depth_path(name)) for name in cameras.names]
     _write_mesh_and_normals(scene, cameras, depths)
     _write_preview(scene, cameras)
+
+
+def _write_stereo(scene: "Scene", cameras: "Cameras", device: str) -> None:
+    """Write the depth that photos agree on, near that of the base field as it is now."""
+    import cv2
+
+    from relightnerf.field.rendering import FieldRenderer
+    from relightnerf.geometry.stereo import StereoView, agreed_depths, working_camera
+    from relightnerf.images import read_image, write_array
+
+    paths = [scene.geometry / "stereo" / f"{name}.npy" for name in cameras.names]
+    if all(path.is_file() for path in paths):
+        return
+    renderer = FieldRenderer.load(scene, device, base_field(scene))
+    views = []
+    for index, name in enumerate(cameras.names):
+        camera = working_camera(cameras[index])
+        photo = cv2.resize(
+            read_image(scene.image_path(name)), (camera.width, camera.height), interpolation=cv2.INTER_AREA
+        )
+        views.append(StereoView(camera, photo, renderer.depth(camera)))
+    for path, depth in zip(paths, agreed_depths(views), strict=True):
+        write_array(path, depth)
 
 
 def _write_mesh_and_normals(scene: "Scene", cameras: "Cameras", depths: list) -> None:

@@ -1,5 +1,6 @@
 """What a step trains on: drawn from the step's number alone, never from a held-out view, each pixel with its light."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from relightnerf.cameras import Camera
 from relightnerf.field.datamanager import RelightDataManager, RelightDataManagerConfig
 from relightnerf.field.dataparser import RelightDataParserConfig
-from relightnerf.images import read_image
+from relightnerf.images import read_image, write_array
 from relightnerf.lights import load_lights
 from relightnerf.pipeline.evaluate import held_out_views
 from relightnerf.scene import Scene
@@ -75,6 +76,32 @@ def test_every_colour_is_that_of_its_ray_s_pixel_under_its_light(tiny_scene: Sce
             files = [tiny_scene.matched / f"{view}__{lights.names[light]}.png" for light in nearest]
             expected = [read_image(file)[row, column] for file in files]
         assert batch["image"][index].numpy() * 255.0 == pytest.approx(np.array(expected, float), abs=1e-3)
+
+
+def test_known_depth_says_where_rays_end(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> None:
+    scene = copy_scene(tiny_scene)
+    cameras, random = scene.cameras(), np.random.default_rng(0)
+    rows, columns = cameras.height // 2, cameras.width // 2
+    depths = {
+        name: random.uniform(0.5, 4.0, (rows, columns)) * (random.random((rows, columns)) < 0.7)
+        for name in cameras.names
+    }
+    for name, depth in depths.items():
+        write_array(scene.geometry / "stereo" / f"{name}.npy", depth)
+    manager = _manager(scene)
+    rays, batch = manager.next_train(0)
+    outputs = manager.train_dataparser_outputs
+    frame = outputs.metadata["frame"]
+    ends = (rays.origins + rays.directions * batch["distance"][:, None]).double().numpy()
+    for index, end in enumerate(ends):
+        camera = cameras.chosen([outputs.metadata["view_names"][int(rays.camera_indices[index])]])[0]
+        row, column = _pixel(camera, frame.rotation.T @ rays.directions[index].double().numpy())
+        depth = depths[camera.name][row * rows // camera.height, column * columns // camera.width]
+        assert (batch["distance"][index] > 0) == (depth > 0)
+        if depth > 0:
+            point = camera.points_world(np.full((camera.height, camera.width), depth))[row, column]
+            assert end == pytest.approx(frame.points(point), abs=1e-4)
+    assert "distance" not in manager.next_train(WARMUP_STEPS)[1]
 
 
 def _pixel(camera: Camera, direction_world: np.ndarray) -> tuple[int, int]:

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from relightnerf.field.sampling import contract, distortion_loss, ray_edges, render_weights, resample_edges
+from relightnerf.field.sampling import (
+    contract,
+    distance_loss,
+    distortion_loss,
+    ray_edges,
+    render_weights,
+    resample_edges,
+)
 
 
 def test_contraction_keeps_the_inner_cube_and_brings_all_else_into_the_outer_one() -> None:
@@ -67,3 +74,14 @@ def test_edges_gather_where_the_weight_is() -> None:
     assert (fine.diff(dim=-1) >= 0).all()
     assert ((fine > 0.5) & (fine < 0.8)).float().mean() > 0.9
     assert fine[0, 0] == 0.0 and fine[0, -1] == pytest.approx(1.0)
+
+
+def test_the_distance_loss_is_the_mean_error_of_where_rays_end() -> None:
+    edges = torch.tensor([[0.9, 1.1, 1.15, 3.0]]).expand(3, -1)  # middles 1, 1.125 and 2.075
+    weights = torch.tensor([[0.5, 0.25, 0.125], [1.0, 0.0, 0.0], [0.3, 0.3, 0.3]], requires_grad=True)
+    loss = distance_loss(weights, edges, torch.tensor([1.125, 1.0, 0.0]))
+    # the first ray errs by 1/9, 0 and more, of which 0.1 counts; the second ends rightly; the third may anywhere
+    torch.testing.assert_close(loss, torch.tensor((0.5 * 0.1 + 0.125 * 0.1) / 2))
+    loss.backward()
+    assert weights.grad[0, 0] > weights.grad[0, 1] == 0.0 and not weights.grad[2].any()
+    assert distance_loss(weights, edges, torch.zeros(3)) == 0.0

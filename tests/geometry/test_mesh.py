@@ -50,6 +50,16 @@ def test_the_fused_mesh_lies_at_the_depth(capture, rays):
     assert np.median(error) < 0.01 and np.quantile(error, 0.9) < 0.1
 
 
+def test_views_with_a_few_pixels_of_depth_do_no_harm(capture):
+    cameras, depths = capture
+    sparse = np.zeros_like(depths[0])
+    sparse[45:48, 46] = depths[0][45:48, 46]
+    images = [np.zeros((SIZE, SIZE, 3), np.uint8)] * 8
+    assert len(fuse_mesh(cameras, [*depths[:7], sparse], images).triangles) > 1000
+    with pytest.raises(InputError, match="agree on no surface"):
+        fuse_mesh(cameras, [sparse] * 8, images)
+
+
 def test_fusing_twice_gives_the_same_mesh(capture):
     cameras, depths = capture
     images = [np.full((SIZE, SIZE, 3), 90, np.uint8)] * 8
