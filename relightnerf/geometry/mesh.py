@@ -89,10 +89,11 @@ def fuse_mesh(
     )
     for index, (depth, image) in enumerate(zip(depths, images, strict=True)):
         _integrate(grid, cameras[index], depth, image, scale.far)
-    mesh = grid.extract_triangle_mesh(weight_threshold=min(_SEEN_BY, len(cameras)) - 0.5).to_legacy()
-    if not len(mesh.triangles):
-        raise InputError("the views' depths agree on no surface", "check the poses and the depth source")
-    return _cleaned(mesh)
+    if grid.hashmap().size():
+        mesh = grid.extract_triangle_mesh(weight_threshold=min(_SEEN_BY, len(cameras)) - 0.5).to_legacy()
+        if len(mesh.triangles):
+            return _cleaned(mesh)
+    raise InputError("the views' depths agree on no surface", "check the poses and the depth source")
 
 
 def depth_mesh(
