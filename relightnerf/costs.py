@@ -19,6 +19,8 @@ _SEARCH_PIXEL, _MATCH_PAIR, _MAP_VIEW = 0.5e-6, 0.02, 0.75
 two captures of 12 and 24 photos."""
 _DEPTH_PIXEL = 8.5e-6
 """Depth from the field (3.2), a mesh of it (4.2), and normals (1.1)."""
+_STEREO_PIXEL, _STEREO_PIXELS = 8.0e-6, 400 * 400
+"""Stereo, which works on at most so many pixels of a view."""
 _BASE_STEP, _LIGHT_STEP = 0.068, 0.067
 _RELIGHT_PIXEL: Mapping[str, float] = {COMPACT: 2.3e-6, SHADING: 1.1e-6}
 _MATCH_PIXEL = {True: 2.2e-6, False: 1.0e-6}
@@ -97,7 +99,9 @@ def stage_seconds(work: Workload) -> dict[str, float | None]:
     frame = _LIGHT_PIXEL + (_POSE_PIXEL if work.moving else 0.0)
     return {
         "prepare": _poses_seconds(work.poses, work.views) + work.views * work.source_pixels * _READ_PIXEL,
-        "geometry": _START + work.base_steps * _BASE_STEP + work.views * work.pixels * _DEPTH_PIXEL,
+        "geometry": _START
+        + work.base_steps * _BASE_STEP
+        + work.views * (min(work.pixels, _STEREO_PIXELS) * _STEREO_PIXEL + work.pixels * _DEPTH_PIXEL),
         "synthesize": None if relight is None else _START + pictures * relight,
         "match": pictures * _MATCH_PIXEL[work.consistency],
         "fit": work.light_steps * _LIGHT_STEP,

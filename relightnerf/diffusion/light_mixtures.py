@@ -6,9 +6,9 @@ under one canonical light. A photo does not tell how bright that would be, so th
 and mean: each channel of *all* the scene's canonical pictures is scaled by the factor that makes their common mean the
 photo's, so that one light's picture stays brighter than another's.
 
-What a fitted field says about geometry is never quite right, so in training a third of the samples see what a field
-would have fitted, where a scene has that (``LightFolder.inexact``), and a quarter see geometry bent, bumpy, blurred and
-with holes. What is said of the photo's light is never quite right, either: it is the best that the terms of
+What a fitted field says about geometry is never quite right, so in training three in ten samples see what a
+field would have fitted, where a scene has that (``LightFolder.inexact``), and a fifth see geometry bent, bumpy, blurred
+and with holes. What is said of the photo's light is never quite right, either: it is the best that the terms of
 ``lights.shading_terms`` can say of it, with errors of the size that estimates from single photos have.
 """
 
@@ -46,7 +46,7 @@ from relightnerf.lights import (
 )
 
 _MEAN_EXPOSURE = (0.09, 0.3)
-_DEGRADED, _INEXACT = 0.25, 0.35
+_DEGRADED, _INEXACT = 0.2, 0.3
 _NOISY, _COMPRESSED, _BLACK_BEHIND = 0.5, 0.3, 0.5
 _LONE = 0.2
 _DIMMEST = 0.05

@@ -12,7 +12,7 @@ from relightnerf.geometry.normals import depth_normals
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 
-_SCALES = ((1 / 64, 0.004), (1 / 32, 0.007), (1 / 16, 0.010), (1 / 8, 0.014))
+_SCALES = ((1 / 64, 0.0016), (1 / 32, 0.0028), (1 / 16, 0.0040), (1 / 8, 0.0056))
 """Of the bumps: their size as a part of the picture's, and the standard deviation of log depth."""
 _EDGE = 1 / 170
 _HOLE, _HOLE_LEVEL = 1 / 24, 2.1
@@ -22,9 +22,9 @@ def field_like(view: View, rng: np.random.Generator) -> tuple[View, RayScene]:
     """Return a view and mesh whose geometry is off as a field's is that was fitted to photos.
 
     Depth is smoothed across edges, bumpy at several scales, and has holes; normals and mesh are that depth's own. How
-    much was chosen after a field that `relightnerf geometry` fitted to 30 photos of the demo capture (256x192 pixels,
-    600 steps). Median error of depth, and median and mean error of normals, view by view: field 0.7-3.2 %, 12-15 and
-    17-24 degrees; this 1.4-1.7 %, 10-17 and 15-22 degrees.
+    much was chosen after the field that `relightnerf geometry --preset quick` fits to the 30 photos of the demo capture
+    (256x192 pixels). Median error of depth, and median and mean error of normals, mean over the views: field 0.28 %,
+    4.5 and 12.2 degrees (it errs most at edges and far away); this 0.64 %, 5.9 and 12.2 degrees.
 
     Args:
         view: with true depth.
