@@ -134,12 +134,12 @@ def _work(
     from relightnerf.progress import track
 
     config = run_config(scene, base_field(scene), eval_every, "", (steps, 0), device, size=size)
-    unaided = round(_UNAIDED * steps)
+    unseen, unaided = held_out(cameras.names, eval_every), round(_UNAIDED * steps)
     if unaided:
         train(config, "base field", until=unaided)
-        _write_stereo(scene, cameras, device)
+        _write_stereo(scene, cameras.chosen(set(cameras.names) - set(unseen)), device)
     train(config, "base field")
-    write_json(scene.geometry / "heldout.json", {"views": held_out(cameras.names, eval_every)})
+    write_json(scene.geometry / "heldout.json", {"views": unseen})
     renderer = FieldRenderer.load(scene, device, base_field(scene))
     for camera in track([cameras[i] for i in range(len(cameras))], "depth"):
         path = scene.depth_path(camera.name)
@@ -152,7 +152,7 @@ def _work(
 
 
 def _write_stereo(scene: "Scene", cameras: "Cameras", device: str) -> None:
-    """Write the depth that photos agree on, near that of the base field as it is now."""
+    """Write the depth that the photos of some cameras agree on, near that of the base field as it is now."""
     import cv2
 
     from relightnerf.field.rendering import FieldRenderer

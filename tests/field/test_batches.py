@@ -78,6 +78,12 @@ def test_every_colour_is_that_of_its_ray_s_pixel_under_its_light(tiny_scene: Sce
         assert batch["image"][index].numpy() * 255.0 == pytest.approx(np.array(expected, float), abs=1e-3)
 
 
+def test_stereo_sees_no_held_out_photo(tiny_scene: Scene) -> None:
+    seen = {path.stem for path in (tiny_scene.geometry / "stereo").iterdir()}
+    assert seen == set(tiny_scene.cameras().names) - set(held_out_views(tiny_scene))
+    assert seen and held_out_views(tiny_scene)
+
+
 def test_known_depth_says_where_rays_end(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> None:
     scene = copy_scene(tiny_scene)
     cameras, random = scene.cameras(), np.random.default_rng(0)
