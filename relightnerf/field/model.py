@@ -92,7 +92,7 @@ class RelightModelConfig(ModelConfig):
     opacity_loss_mult: float = 1e-3
     """Weight of the light that no sample stops: every ray ends somewhere, and what is left has no colour to learn."""
     distance_loss_mult: float = 1.0
-    """Weight of the share of light that does not stop where the ray's distance is known to be."""
+    """Weight of how far from a ray's known end its light is stopped, relative to the distance."""
     total_variation_mults: tuple[float, ...] = (5e-2, 2e-2, 2e-2)
     """Weights of the total variation of the density grid at each resolution; it counts in every fifth step."""
     latent_loss_mult: float = 3.0
@@ -360,8 +360,7 @@ class RelightModel(Model):
             cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), light)
             logits = logits + self.light_decoder(transfer, light, cues)[:, 0]
         if self.training:
-            distances = ray_edges(surface.edges, ray_bundle.origins, self._near_plane(), self.config.far_plane)
-            outputs |= {"weights": surface.weights, "edges": surface.edges, "distances": distances}
+            outputs |= {"weights": surface.weights, "edges": surface.edges, "origins": ray_bundle.origins}
         return {**outputs, "rgb": torch.sigmoid(logits)}
 
     def get_loss_dict(
@@ -378,7 +377,9 @@ class RelightModel(Model):
             losses["opacity"] = self.config.opacity_loss_mult * (1.0 - outputs["accumulation"]).mean()
             losses["distortion"] = self.config.distortion_loss_mult * spread
             if "distance" in batch:
-                missed = distance_loss(outputs["weights"], outputs["distances"], batch["distance"].to(self.device))
+                near, far = self._near_plane(), self.config.far_plane
+                ends = ray_edges(outputs["edges"], outputs["origins"], near, far)
+                missed = distance_loss(outputs["weights"], ends, batch["distance"].to(self.device))
                 losses["distance"] = self.config.distance_loss_mult * missed
             if self._step % _TOTAL_VARIATION_STEPS == 0:
                 weight = self.config.total_variation_mults[self._level(self._step)]
