@@ -101,8 +101,8 @@ def make_scene(config: Config, index: int) -> None:
     from relightnerf.geometry.cue import ViewCues
     from relightnerf.geometry.views import View
 
-    rng = np.random.default_rng([config.seed, SPLITS[config.split], index, 11])
-    arrangement, camera, mesh, rays, hits = _seen_arrangement(config, rng)
+    rng = _drawn(config, index)
+    arrangement, camera, rays, hits = _seen_arrangement(config, rng)
     lights = random_lights(rng, config.lights, camera.camera_to_world)
     renderer = Renderer(arrangement, camera, config.samples, seed=index)
     discs = [renderer.disc(direction) for direction in lights.values()]
@@ -113,7 +113,7 @@ def make_scene(config: Config, index: int) -> None:
     cues = ViewCues(view, rays, LIGHT_SAMPLES, AMBIENT_SAMPLES)
     directions = np.array(list(lights.values()))
     if config.meshes:
-        _write_mesh(scene_folder(config, index) / "mesh.ply", mesh, camera)
+        _write_mesh(scene_folder(config, index) / "mesh.ply", rays.mesh, camera)
     write_light_folder(
         scene_folder(config, index),
         discs,
@@ -137,9 +137,9 @@ def add_inexact_geometry(config: Config, index: int) -> None:
     from relightnerf.geometry.views import View
 
     scene = LightFolder.load(scene_folder(config, index))
-    normal = scene.normal()
-    true = View(scene.camera, np.zeros_like(normal), scene.depth(), normal)
-    view, rays = field_like(true, np.random.default_rng([config.seed, SPLITS[config.split], index, 13]))
+    _, camera, rays, hits = _seen_arrangement(config, _drawn(config, index))
+    true = View(camera, np.zeros((*hits.depth.shape, 3), np.float32), hits.depth, hits.normal_camera)
+    view, rays = field_like(true, rays, np.random.default_rng([config.seed, SPLITS[config.split], index, 13]))
     cues = ViewCues(view, rays, LIGHT_SAMPLES, AMBIENT_SAMPLES)
     with atomic_path(scene.folder / INEXACT) as temporary, temporary.open("wb") as file:
         np.savez(
@@ -147,8 +147,13 @@ def add_inexact_geometry(config: Config, index: int) -> None:
             depth=view.depth,
             normal=view.normal_camera.astype(np.float16),
             openness=to_uint8(cues.ambient),
-            visibility=to_uint8(cues.visibility(scene.lights.directions.astype(np.float32))),
+            visibility=to_uint8(cues.visibility(scene.lights.directions_world(camera.camera_to_world))),
         )
+
+
+def _drawn(config: Config, index: int) -> np.random.Generator:
+    """What decides everything random about scene `index`."""
+    return np.random.default_rng([config.seed, SPLITS[config.split], index, 11])
 
 
 def _write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh, camera: Camera) -> None:
@@ -160,9 +165,7 @@ def _write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh, camera: Camera) -> 
     )
 
 
-def _seen_arrangement(
-    config: Config, rng: np.random.Generator
-) -> tuple[Arrangement, Camera, o3d.geometry.TriangleMesh, RayScene, CameraHits]:
+def _seen_arrangement(config: Config, rng: np.random.Generator) -> tuple[Arrangement, Camera, RayScene, CameraHits]:
     """Draw arrangements and cameras until a picture shows enough of a scene, and nothing too close."""
     import open3d as o3d
     from procedural_renderer import triangles
@@ -186,7 +189,7 @@ def _seen_arrangement(
         hits = rays.camera_hits(camera)
         known = hits.depth > 0
         if known.mean() > LEAST_KNOWN and hits.depth[known].min() > LEAST_DISTANCE * arrangement.reach:
-            return arrangement, camera, mesh, rays, hits
+            return arrangement, camera, rays, hits
     raise RuntimeError(f"scene of seed {config.seed}: no usable camera in {TRIES} tries")
 
 

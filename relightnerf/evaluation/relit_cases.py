@@ -60,7 +60,7 @@ class RelitCase:
 
     def with_field_geometry(self, rng: np.random.Generator) -> "RelitCase":
         """Return the case with geometry as a fitted field would have it; the truth stays."""
-        view, rays = field_like(self.view, rng)
+        view, rays = field_like(self.view, self.rays, rng)
         return replace(self, view=view, rays=rays)
 
 

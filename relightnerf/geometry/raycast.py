@@ -40,6 +40,7 @@ class RayScene:
     """A triangle mesh in the world frame that can be asked what rays meet.
 
     Attributes:
+        mesh: the mesh, with normals of its vertices.
         bias: how far shadow rays start from the surface, world units (a part of the mesh's typical edge).
     """
 
@@ -51,6 +52,7 @@ class RayScene:
             raise InputError("the scene's mesh has no triangles", "run geometry again with better depth")
         if not mesh.has_vertex_normals():
             mesh.compute_vertex_normals()
+        self.mesh = mesh
         self._normals = np.asarray(mesh.vertex_normals).astype(np.float32)
         self._faces = faces
         self._scene = o3d.t.geometry.RaycastingScene()

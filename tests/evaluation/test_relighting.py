@@ -1,3 +1,6 @@
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from lit_scenes import FOV_DEG, SIZE, write_lit_scene
@@ -8,6 +11,8 @@ from relightnerf.errors import InputError
 from relightnerf.evaluation.metrics import compare
 from relightnerf.evaluation.relighting import Identity, light_scores, picture_scores, relit_photo, shadow_iou
 from relightnerf.evaluation.relit_cases import RelitCase, check_scene, set_case
+from relightnerf.geometry.cue import ViewCues
+from relightnerf.geometry.raycast import RayScene
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +111,22 @@ def test_a_field_s_geometry_is_a_little_off_and_the_truth_stays(case: RelitCase)
     assert 0.003 < np.median(change) < 0.03
     assert 0.9 < both.sum() / case.view.known.sum() < 1.0
     assert off.normal is case.normal and off.truths is case.truths
+
+
+def test_what_is_out_of_sight_casts_its_shadow_in_a_field_s_geometry_and_hides_nothing(case: RelitCase) -> None:
+    """A plate behind the camera keeps the light that comes from there off everything."""
+    import open3d as o3d
+
+    plate = o3d.geometry.TriangleMesh.create_box(40.0, 40.0, 0.1).translate((-20.0, -20.0, 2.0))
+    shaded = replace(case, rays=RayScene(copy.deepcopy(case.rays.mesh) + plate))
+    shares = []
+    for true in (case, shaded):
+        off = true.with_field_geometry(np.random.default_rng(3))
+        hits = off.rays.camera_hits(off.view.camera)
+        both = off.view.known & (hits.depth > 0)
+        assert np.quantile(np.abs(np.log(hits.depth[both] / off.view.depth[both])), 0.9) < 0.003
+        shares.append(ViewCues(off.view, off.rays).visibility(np.array([[0.0, 0.0, 1.0]]))[0][off.view.known].mean())
+    assert shares[0] > 0.9 and shares[1] < 0.01
 
 
 def test_scenes_that_lack_something_are_named(scene: LightFolder, tmp_path) -> None:
