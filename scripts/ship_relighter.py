@@ -1,6 +1,6 @@
 """Put a trained relighting model into the package: half precision, without optimizer or checkpoints.
 
-    python scripts/ship_relighter.py --model RUN/model
+    python scripts/ship_relighter.py --model RUN/model --normals NORMALS/model
 
 Writes relightnerf/weights/compact; its README.md, the model card, is left as it is.
 """
@@ -26,6 +26,8 @@ class ShipRelighter:
 
     model: Path
     """What a training has written as RUN/model; its networks must all be in the folder."""
+    normals: Path | None = None
+    """Network that corrects normals, as scripts/train_normals.py writes it, instead of the model's own."""
     size: tuple[int, int] = (128, 128)
     """Width and height whose area the model is to work at."""
     radius: int = 1
@@ -38,7 +40,9 @@ class ShipRelighter:
 
         from relightnerf.diffusion.codecs import RatioCodec
         from relightnerf.diffusion.denoisers import ControlledUNet
+        from relightnerf.diffusion.hub import named_model_errors
         from relightnerf.diffusion.model import RelightingModel
+        from relightnerf.diffusion.normals import NormalUNet
         from relightnerf.files import atomic_path, list_files, read_json, write_json
         from relightnerf.progress import say
 
@@ -47,6 +51,11 @@ class ShipRelighter:
             raise InputError(
                 f"{self.model}: needs a base, or another codec than `ratio`", "give a self-contained model"
             )
+        if self.normals:
+            with named_model_errors(self.normals):
+                model.normals = NormalUNet.from_pretrained(self.normals)
+        if model.normals:
+            model.normals.half()
         model.settings = replace(model.settings, size=self.size)
         model.codec = RatioCodec(replace(model.codec.settings, radius=self.radius))
         with tempfile.TemporaryDirectory() as temporary:

@@ -15,6 +15,7 @@ from relightnerf.diffusion.codecs import ImageCodec, KlCodec, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT, LightUNet
 from relightnerf.diffusion.hub import SETTINGS, named_model_errors, relighter_files, relighter_folder, require_peft
+from relightnerf.diffusion.normals import NormalUNet
 from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.diffusion.sampling import sample
 from relightnerf.diffusion.schedules import NoiseSchedule, SamplerName
@@ -23,6 +24,7 @@ from relightnerf.files import atomic_folder, read_json, write_json
 from relightnerf.lights import spherical_harmonics
 
 _LORA_FILE = "lora.safetensors"
+_NORMALS = "normals"
 _SELF_CONTAINED = {"dit": LightDiT, "light_unet": LightUNet}
 
 
@@ -49,13 +51,18 @@ class RelightingModel:
         denoiser: a ``ControlledUNet``, a ``LightUNet`` or a ``LightDiT``.
         codec: from pictures to latents and back.
         settings: sizes, sampler, schedule.
+        normals: corrects the normals of inexact geometry, which the condition image is made of; None: nothing does.
     """
 
     def __init__(
-        self, denoiser: ControlledUNet | LightUNet | LightDiT, codec: ImageCodec, settings: ModelSettings
+        self,
+        denoiser: ControlledUNet | LightUNet | LightDiT,
+        codec: ImageCodec,
+        settings: ModelSettings,
+        normals: NormalUNet | None = None,
     ) -> None:
         """Put the parts together."""
-        self.denoiser, self.codec, self.settings = denoiser, codec, settings
+        self.denoiser, self.codec, self.settings, self.normals = denoiser, codec, settings, normals
 
     @classmethod
     def load(cls, name: str, base: str | None = None, dtype: torch.dtype = torch.float32) -> "RelightingModel":
@@ -70,12 +77,12 @@ class RelightingModel:
             InputError: something is absent or broken.
         """
         folder = relighter_folder(name)
-        settings = _read_settings(folder)
+        settings, normals = _read_settings(folder), _read_normals(folder)
         for name_of_kind, kind in _SELF_CONTAINED.items():
             if (part := folder / name_of_kind).is_dir():
                 with named_model_errors(part):
                     own = kind.from_pretrained(part, torch_dtype=dtype)
-                return cls(own.eval(), load_codec(folder / "codec").to(dtype).eval(), settings)
+                return cls(own.eval(), load_codec(folder / "codec").to(dtype).eval(), settings, normals)
         controlnet_folder = folder / "controlnet" if (folder / "controlnet").is_dir() else folder
         with named_model_errors(controlnet_folder):
             controlnet = LightControlNet.from_pretrained(controlnet_folder, torch_dtype=dtype)
@@ -91,7 +98,7 @@ class RelightingModel:
             raise InputError(f"{folder}: holds no codec and names no base", "train or convert the model again")
         prompt = loaded.prompt if loaded else load_prompt(prompt_path)
         denoiser = ControlledUNet(unet, controlnet, prompt.to(dtype))
-        return cls(denoiser.eval(), codec.to(dtype).eval(), settings)
+        return cls(denoiser.eval(), codec.to(dtype).eval(), settings, normals)
 
     def save(self, folder: Path) -> None:
         """Write the model; what belongs to its base is left out. The folder appears whole or not at all."""
@@ -104,6 +111,8 @@ class RelightingModel:
                 self.denoiser.save_pretrained(temporary / name)
             if self.settings.base is None or self.codec.kind != "kl":
                 self.codec.save(temporary / "codec")
+            if self.normals:
+                self.normals.save_pretrained(temporary / _NORMALS)
 
     def _save_controlled(self, denoiser: ControlledUNet, folder: Path) -> None:
         denoiser.controlnet.save_pretrained(folder / "controlnet")
@@ -183,6 +192,8 @@ class RelightingModel:
         """Move all weights."""
         self.denoiser.to(device)
         self.codec.to(device)
+        if self.normals:
+            self.normals.to(device)
         return self
 
 
@@ -221,6 +232,13 @@ def _read_settings(folder: Path) -> ModelSettings:
         return ModelSettings(**{**content, "size": tuple(content["size"]), "schedule": schedule})
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: broken ({error})", "replace the folder") from None
+
+
+def _read_normals(folder: Path) -> NormalUNet | None:
+    if not (folder / _NORMALS).is_dir():
+        return None
+    with named_model_errors(folder / _NORMALS):
+        return NormalUNet.from_pretrained(folder / _NORMALS).float().eval()
 
 
 def _unet(folder: Path, base: Base | None, dtype: torch.dtype) -> UNet2DConditionModel:

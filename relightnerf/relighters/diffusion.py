@@ -1,9 +1,10 @@
 """Relighting by a light-conditioned diffusion model."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from relightnerf.diffusion.conditions import (
     source_shading,
 )
 from relightnerf.diffusion.model import RelightingModel, model_files, resized
+from relightnerf.diffusion.normals import corrected_normals
 from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
@@ -81,7 +83,7 @@ class DiffusionRelighter:
             model.codec.enable_tiling()
         self._model, self._last = model.to(self._device), None
         if CAPTURE_PARTS & (set(model.denoiser.condition_parts) - set(self._options.without)):
-            self._shading.fit(views, rays)
+            self._shading.fit(_Seen(views, self._seen), rays)
         if self._options.compile:
             model.denoiser.compile()
 
@@ -110,12 +112,13 @@ class DiffusionRelighter:
     def _shared(self, view: View, rays: RayScene, parts: tuple[str, ...]) -> _Shared:
         """Return what all lights of a view share; that of the last view is kept, as its lights may come in parts."""
         if self._last is None or self._last[0] is not view or self._last[1] is not rays:
+            seen = self._seen(view)
             needs_cues = (LIGHT_PARTS | CAPTURE_PARTS | {"openness", "source"}) & set(parts)
-            cues = ViewCues(view, rays) if needs_cues else None
-            values = _shared_values(view, cues)
+            cues = ViewCues(seen, rays) if needs_cues else None
+            values = _shared_values(seen, cues)
             if cues and (light := self._shading.light):
                 disc = cues.direct(light.direction_world[None])[0]
-                terms = shading_terms(disc, view.normal_world, cues.ambient)
+                terms = shading_terms(disc, seen.normal_world, cues.ambient)
                 white, shading = terms @ light.amounts, terms @ light.without_bounces().amounts @ LUMINANCE
                 values |= {
                     "disc": _tensor(disc[None, None]),
@@ -124,6 +127,13 @@ class DiffusionRelighter:
                 }
             self._last = view, rays, (cues, values)
         return self._last[2]
+
+    def _seen(self, view: View) -> View:
+        """Return the view with normals as the model corrects them."""
+        assert self._model is not None
+        if self._model.normals is None:
+            return view
+        return replace(view, normal_camera=corrected_normals(self._model.normals, view))
 
     def _relit(
         self,
@@ -170,6 +180,23 @@ class DiffusionRelighter:
         )
         ratios = [np.moveaxis(ratio, -1, 0) for ratio in self._shading.ratios(capture, discs, ambient, known)]
         return _tensor(np.stack(ratios)).log().to(self._device)
+
+
+class _Seen(Sequence[View]):
+    """Views as the model sees them, made each time one is asked for."""
+
+    def __init__(self, views: Sequence[View], seen: Callable[[View], View]) -> None:
+        self._views, self._make = views, seen
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    @overload
+    def __getitem__(self, index: int) -> View: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[View]: ...
+    def __getitem__(self, index: int | slice) -> View | Sequence[View]:
+        return _Seen(self._views[index], self._make) if isinstance(index, slice) else self._make(self._views[index])
 
 
 def _shared_values(view: View, cues: ViewCues | None) -> _Values:

@@ -130,3 +130,13 @@ class DecoderRun(TrainingRun):
     """Channels of a new decoder's levels, from the picture's size down; each at most twice the one before."""
     lpips_weights: Path | None = None
     """torchvision's VGG16 weights; looked for in torch's own cache by default, without it the loss is L1 alone."""
+
+
+@dataclass(frozen=True)
+class NormalsRun(TrainingRun):
+    """Training of the network that corrects normals, on scenes as `datasets/render_procedural.py` renders them."""
+
+    channels: tuple[int, ...] = (48, 96, 128, 128)
+    """Channels of the network's levels; the first is at half the pictures' size."""
+    start_from: Path | None = None
+    """A network whose weights the training starts from, as made by an earlier run."""

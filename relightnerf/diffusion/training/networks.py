@@ -135,7 +135,8 @@ def _continued(run: ControlNetRun, settings: ModelSettings) -> RelightingModel:
             denoiser = denoiser.deepened()
     elif known != run.parts:
         raise InputError(f"{run.start_from}: has other condition parts", f"give --parts {' '.join(known)}")
-    return RelightingModel(denoiser.train().to(memory_format=torch.channels_last), started.codec, settings)
+    denoiser = denoiser.train().to(memory_format=torch.channels_last)
+    return RelightingModel(denoiser, started.codec, settings, started.normals)
 
 
 def _saved_codec(run: ControlNetRun) -> ImageCodec:

@@ -1,0 +1,105 @@
+"""Training samples of normals: what a fitted field may have made of a scene's geometry, the photo, and the truth.
+
+A field errs in a way of its own. It is good where many photos look and bad where few do, as a rule far away; it rounds
+edges off and smears the ground into what stands on it, while outlines against what is far behind stay sharp.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from relightnerf.diffusion.light_mixtures import LightMixtures
+from relightnerf.diffusion.light_pairs import PairChoice, nearest_pixels, resized_normals, resized_picture
+from relightnerf.geometry.normals import depth_normals
+
+_EXACT, _STORED = 0.15, 0.2
+_ROUNDED, _ALIKE = (0.003, 0.025), (0.01, 0.3)
+_BUMPS, _CELLS = (3e-4, 1.5e-2), ((6, 13), (12, 25), (24, 49))
+_FURTHER, _UNEVEN, _MOST_BUMP, _HOLES = (0.0, 4.0), 0.8, 0.05, (2.0, 4.0)
+_WINDOWS, _PATCHY = ((1, 3), (2, 5)), (0.3, 3.0)
+
+
+class NormalSamples(LightMixtures):
+    """Inexact geometry, photos in mixtures of lights, and true normals; sample ``number`` is always the same.
+
+    Args:
+        root: folder with scenes, as ``LightMixtures`` takes them.
+        size: (width, height) of the samples, pixels.
+        seed: together with the number, of everything random.
+        augment: crop, flip, degrade the photo.
+    """
+
+    least_crop = 0.7
+
+    def __init__(self, root: Path, size: tuple[int, int], seed: int = 0, augment: bool = True) -> None:
+        super().__init__(root, ("rgb", "depth", "normal"), size, seed, augment=augment)
+
+    def sample(self, choice: PairChoice) -> dict[str, Tensor]:
+        """Return the sample of a choice: float32 tensors (channels, height, width).
+
+        ``photo``, ``depth``, ``normal``, ``slopes``: as ``NormalUNet`` takes them; ``truth``: true unit normals, 0
+        where unknown; ``weight``: (1, height, width), 1 where both kinds of normals are known.
+        """
+        rng = np.random.default_rng([self.seed, choice.number, 2])
+        photo, _, _ = self._photos(choice, self._mixture(choice, rng), rng)
+        depth, normal = self._measured(choice.scene, rng)
+        camera = self.scenes[choice.scene].camera
+        slopes = resized_picture(camera.rays_camera()[..., :2].astype(np.float32), choice, self.size)
+        if choice.flipped:
+            slopes[..., 0] *= -1.0
+        normal = resized_normals(normal, choice, self.size)
+        truth = resized_normals(self._normal(choice.scene), choice, self.size)
+        counted = np.any(normal != 0, axis=-1) & np.any(truth != 0, axis=-1)
+        pictures = {"photo": photo, "normal": normal, "slopes": slopes, "truth": truth}
+        planes = {name: np.moveaxis(picture, -1, 0) for name, picture in pictures.items()}
+        planes |= {"depth": nearest_pixels(depth, choice, self.size)[None], "weight": counted[None]}
+        return {name: torch.from_numpy(np.ascontiguousarray(plane, np.float32)) for name, plane in planes.items()}
+
+    def _measured(self, scene: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return depth and normals, now and then exact ones."""
+        kind, depth = rng.random(), self._stored(scene, "depth", lambda folder: folder.depth())
+        if kind < _EXACT:
+            return depth, self._normal(scene)
+        if kind < _EXACT + _STORED and self.scenes[scene].has_inexact:
+            return self._inexact(scene, "depth"), self._inexact(scene, "normal")
+        camera = self.scenes[scene].camera
+        fitted = fitted_depth(depth, rng)
+        fine, coarse = (depth_normals(camera, fitted, int(rng.integers(*window))) for window in _WINDOWS)
+        patches = _noise(depth.shape, rng, (5, 33)) + 0.5 * rng.standard_normal(depth.shape)
+        return fitted, np.where((patches > rng.choice([-1, 1]) * rng.uniform(*_PATCHY))[..., None], fine, coarse)
+
+
+def fitted_depth(
+    depth: Float[np.ndarray, "height width"], rng: np.random.Generator
+) -> Float[np.ndarray, "height width"]:
+    """Return depth as a field might have it: rounded where surfaces meet, bumpy, more so far away, and with holes."""
+    known = depth > 0
+    if not known.any():
+        return depth
+    size, typical = float(np.sqrt(depth.size)), float(np.median(depth[known]))
+    logs = np.log(np.where(known, depth, 10.0 * depth.max())).astype(np.float32)
+    alike, across = _log_uniform(_ALIKE, rng), size * _log_uniform(_ROUNDED, rng)
+    rounded = cv2.bilateralFilter(logs, 0, alike, max(across, 0.3))
+    shares = rng.random(len(_CELLS)) ** 2
+    bumps = sum(share * _noise(depth.shape, rng, cells) for share, cells in zip(shares, _CELLS, strict=True))
+    level = _log_uniform(_BUMPS, rng) * (np.where(known, depth, typical) / typical) ** rng.uniform(*_FURTHER)
+    level = np.minimum(level * np.exp(_UNEVEN * _noise(depth.shape, rng, (3, 7))), _MOST_BUMP)
+    known = known & (_noise(depth.shape, rng, (5, 13)) < rng.uniform(*_HOLES))
+    return np.where(known, np.exp(rounded + level * bumps), 0.0).astype(np.float32)
+
+
+def _log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(*np.log(bounds))))
+
+
+def _noise(
+    shape: tuple[int, ...], rng: np.random.Generator, cells: tuple[int, int]
+) -> Float[np.ndarray, "height width"]:
+    """Smooth noise of about unit spread, with at least and less than so many cells to a side."""
+    side = int(rng.integers(*cells))
+    lattice = rng.standard_normal((side, side)).astype(np.float32)
+    return 1.4 * cv2.resize(lattice, shape[::-1], interpolation=cv2.INTER_CUBIC)

@@ -1,0 +1,112 @@
+"""A network that makes the normals of inexact geometry more exact, told by the photo where edges and planes are."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import UNet2DModel
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from relightnerf.diffusion._arguments import with_parents_arguments
+from relightnerf.diffusion.conditions import normalized_depth
+from relightnerf.geometry.views import View
+from relightnerf.upsampling import Kernel, upsampled_chunks
+
+_INPUTS, _FOLD = 9, 2
+_MOST_LOG_DEPTH, _SLOPE_SCALE = 2.0, 2.0
+_MOST_PIXELS, _SIGMA_GUIDE = 256 * 192, 0.1
+
+
+@with_parents_arguments
+class NormalUNet(UNet2DModel):
+    """A convolutional UNet that corrects the normals of a view.
+
+    A fitted field rounds edges off, smears the ground into what stands on it, and is noise where few photos look; the
+    photo shows which it is. The network adds a correction to the normals that it is given, at their own size: two by
+    two pixels are folded into channels and back (Shi et al., CVPR 2016). Before training it corrects nothing.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make one with random weights; the arguments are those of ``UNet2DModel`` without its channels."""
+        kwargs["in_channels"], kwargs["out_channels"] = _INPUTS * _FOLD**2, 3 * _FOLD**2
+        super().__init__(*args, **kwargs)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)
+
+    @property
+    def granularity(self) -> int:
+        """Both sides of a picture must be multiples of this."""
+        return _FOLD * 2 ** (len(self.config.block_out_channels) - 1)
+
+    def forward(
+        self,
+        photo: Float[Tensor, "batch 3 height width"],
+        depth: Float[Tensor, "batch 1 height width"],
+        normal: Float[Tensor, "batch 3 height width"],
+        slopes: Float[Tensor, "batch 2 height width"],
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Return unit normals, float32 in the camera's frame, 0 where those given are.
+
+        Args:
+            photo: sRGB in [0, 1].
+            depth: along the camera's -z in any unit, 0 where unknown.
+            normal: unit, camera frame, 0 where unknown.
+            slopes: x/-z and y/-z of each pixel's ray.
+        """
+        known = normal.any(dim=1, keepdim=True)
+        inputs = torch.cat([2.0 * photo - 1.0, _relative_log(depth), normal, _SLOPE_SCALE * slopes], dim=1)
+        folded = nn.functional.pixel_unshuffle(inputs.to(self.dtype), _FOLD)
+        folded = folded.contiguous(memory_format=torch.channels_last)
+        correction = nn.functional.pixel_shuffle(super().forward(folded, 0, return_dict=False)[0], _FOLD)
+        return nn.functional.normalize(normal.float() + correction.float(), dim=1) * known
+
+
+def _relative_log(depth: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:
+    """Return the logarithm of depth over its geometric mean, within 2, and 0 where it is unknown."""
+    known = depth > 0
+    logs = torch.where(known, depth, 1.0).log()
+    mean = logs.sum((-2, -1), keepdim=True) / known.sum((-2, -1), keepdim=True).clamp(min=1)
+    return torch.where(known, logs - mean, 0.0).clamp(-_MOST_LOG_DEPTH, _MOST_LOG_DEPTH)
+
+
+@torch.no_grad()
+def corrected_normals(network: NormalUNet, view: View) -> Float[np.ndarray, "height width 3"]:
+    """Return a view's normals, corrected: unit, camera frame, 0 where the view's are.
+
+    Large photos are seen at 256x192 pixels or so; what is finer in the view's normals stays as it is.
+
+    Args:
+        network: on any device.
+        view: photo and inexact geometry.
+    """
+    image, far, given, rays = map(
+        _planes, (view.image, view.depth[..., None], view.normal_camera, view.camera.rays_camera())
+    )
+    small = _working_size(view.camera.height, view.camera.width, network.granularity)
+    photo, normal, slopes = (_resized(value, small) for value in (image, given, rays[:, :2]))
+    depth = nn.functional.interpolate(far, small, mode="nearest-exact")
+    normal = nn.functional.normalize(normal, dim=1) * (depth > 0)
+    corrected = network(*(value.to(network.device) for value in (photo, depth, normal, slopes))).cpu()
+    correction = corrected - normal
+    if small != given.shape[-2:]:
+        guide = torch.cat([image, normalized_depth(far[0, 0])[None, None]], dim=1) / _SIGMA_GUIDE
+        correction = torch.cat(list(upsampled_chunks(correction, [guide], Kernel(radius=1))), dim=2)
+    result = nn.functional.normalize(given + correction, dim=1) * given.any(dim=1, keepdim=True)
+    return result[0].movedim(0, -1).numpy()
+
+
+def _working_size(height: int, width: int, block: int) -> tuple[int, int]:
+    scale = min(1.0, (_MOST_PIXELS / (height * width)) ** 0.5)
+    rounded = [max(1, round(side * scale / block)) * block for side in (height, width)]
+    return rounded[0], rounded[1]
+
+
+def _resized(values: Float[Tensor, "1 _ height width"], size: tuple[int, int]) -> Float[Tensor, "1 _ tall wide"]:
+    if values.shape[-2:] == size:
+        return values
+    return nn.functional.interpolate(values, size, mode="bilinear", antialias=True)
+
+
+def _planes(values: Float[np.ndarray, "height width channels"]) -> Float[Tensor, "1 channels height width"]:
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 0)[None], np.float32))
