@@ -291,7 +291,7 @@ class Surface:
 def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
     """Return geometry as fitted fields give it: edges shifted, depth and normals bumpy, shadows blurred and stained."""
     shape, strength = surface.depth.shape, rng.random()
-    across, down = (_noise(shape, rng, (3, 9)) for _ in range(2))
+    across, down = (smooth_noise(shape, rng, (3, 9)) for _ in range(2))
     rows, columns = np.indices(shape, np.float32)
     reach = strength * rng.uniform(0.0, 2.0)
     maps = (columns + reach * across).astype(np.float32), (rows + reach * down).astype(np.float32)
@@ -300,12 +300,12 @@ def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
         return cv2.remap(values.astype(np.float32), *maps, mode, borderMode=cv2.BORDER_REPLICATE)
 
     depth = bent(surface.depth, cv2.INTER_NEAREST)
-    depth = depth * (1.0 + 0.03 * strength * _noise(shape, rng, (2, 12)))
+    depth = depth * (1.0 + 0.03 * strength * smooth_noise(shape, rng, (2, 12)))
     normal = bent(surface.normal)
     if rng.random() < 0.5:
         normal = cv2.GaussianBlur(normal, (0, 0), 0.1 + 2.0 * strength * rng.random())
     for cells in ((3, 8), (10, 30)):
-        bumps = np.stack([_noise(shape, rng, cells) for _ in range(3)], axis=-1)
+        bumps = np.stack([smooth_noise(shape, rng, cells) for _ in range(3)], axis=-1)
         normal = normal + 0.3 * strength * rng.random() * bumps * (depth > 0)[..., None]
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
     shadows = []
@@ -313,10 +313,10 @@ def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
         visible = bent(visibility)
         if rng.random() < 0.5:
             visible = cv2.GaussianBlur(visible, (0, 0), 0.1 + 1.5 * strength * rng.random())
-        stains = np.abs(_noise(shape, rng, (4, 16))) > 3.2 - 1.4 * strength
+        stains = np.abs(smooth_noise(shape, rng, (4, 16))) > 3.2 - 1.4 * strength
         shadows.append(np.where(stains, rng.random(), visible))
-    openness = bent(surface.openness) + 0.15 * strength * _noise(shape, rng, (3, 10))
-    holes = _noise(shape, rng, (3, 8)) > 3.5 - 1.5 * strength * rng.random()
+    openness = bent(surface.openness) + 0.15 * strength * smooth_noise(shape, rng, (3, 10))
+    holes = smooth_noise(shape, rng, (3, 8)) > 3.5 - 1.5 * strength * rng.random()
     known = (depth > 0) & ~holes
     return Surface(
         np.where(known, depth, 0.0).astype(np.float32),
@@ -435,7 +435,7 @@ def _camera_faults(image: Float[np.ndarray, "height width 3"], rng: np.random.Ge
     return image
 
 
-def _noise(
+def smooth_noise(
     shape: tuple[int, ...], rng: np.random.Generator, cells: tuple[int, int]
 ) -> Float[np.ndarray, "height width"]:
     """Smooth noise of about unit spread, with at least and less than so many cells to a side."""

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relightnerf.diffusion.light_mixtures import LightMixtures
+from relightnerf.diffusion.light_mixtures import LightMixtures, smooth_noise
 from relightnerf.diffusion.light_pairs import PairChoice, nearest_pixels, resized_normals, resized_picture
 from relightnerf.geometry.normals import depth_normals
 
@@ -69,7 +69,7 @@ class NormalSamples(LightMixtures):
         camera = self.scenes[scene].camera
         fitted = fitted_depth(depth, rng)
         fine, coarse = (depth_normals(camera, fitted, int(rng.integers(*window))) for window in _WINDOWS)
-        patches = _noise(depth.shape, rng, (5, 33)) + 0.5 * rng.standard_normal(depth.shape)
+        patches = smooth_noise(depth.shape, rng, (5, 33)) + 0.5 * rng.standard_normal(depth.shape)
         return fitted, np.where((patches > rng.choice([-1, 1]) * rng.uniform(*_PATCHY))[..., None], fine, coarse)
 
 
@@ -85,21 +85,12 @@ def fitted_depth(
     alike, across = _log_uniform(_ALIKE, rng), size * _log_uniform(_ROUNDED, rng)
     rounded = cv2.bilateralFilter(logs, 0, alike, max(across, 0.3))
     shares = rng.random(len(_CELLS)) ** 2
-    bumps = sum(share * _noise(depth.shape, rng, cells) for share, cells in zip(shares, _CELLS, strict=True))
+    bumps = sum(share * smooth_noise(depth.shape, rng, cells) for share, cells in zip(shares, _CELLS, strict=True))
     level = _log_uniform(_BUMPS, rng) * (np.where(known, depth, typical) / typical) ** rng.uniform(*_FURTHER)
-    level = np.minimum(level * np.exp(_UNEVEN * _noise(depth.shape, rng, (3, 7))), _MOST_BUMP)
-    known = known & (_noise(depth.shape, rng, (5, 13)) < rng.uniform(*_HOLES))
+    level = np.minimum(level * np.exp(_UNEVEN * smooth_noise(depth.shape, rng, (3, 7))), _MOST_BUMP)
+    known = known & (smooth_noise(depth.shape, rng, (5, 13)) < rng.uniform(*_HOLES))
     return np.where(known, np.exp(rounded + level * bumps), 0.0).astype(np.float32)
 
 
 def _log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(*np.log(bounds))))
-
-
-def _noise(
-    shape: tuple[int, ...], rng: np.random.Generator, cells: tuple[int, int]
-) -> Float[np.ndarray, "height width"]:
-    """Smooth noise of about unit spread, with at least and less than so many cells to a side."""
-    side = int(rng.integers(*cells))
-    lattice = rng.standard_normal((side, side)).astype(np.float32)
-    return 1.4 * cv2.resize(lattice, shape[::-1], interpolation=cv2.INTER_CUBIC)
