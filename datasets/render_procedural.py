@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
     from relightnerf.geometry.raycast import CameraHits, RayScene
 
+    SeenArrangement = tuple[Arrangement, Camera, RayScene, CameraHits]
+
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 FOV_DEG = (28.0, 75.0)
 LEAST_KNOWN, LEAST_DISTANCE = 0.35, 0.12
@@ -93,16 +95,15 @@ def describe(config: Config) -> str:
     return f"render_procedural: seed {config.seed}, {config.split}, {width}x{height}, {counts}"
 
 
-def make_scene(config: Config, index: int) -> None:
-    """Draw, render and write one scene."""
+def make_scene(config: Config, index: int, seen: SeenArrangement, rng: np.random.Generator) -> None:
+    """Light, render and write one scene."""
     from procedural_renderer import Renderer
     from procedural_scenes import random_environment, random_lights
 
     from relightnerf.geometry.cue import ViewCues
     from relightnerf.geometry.views import View
 
-    rng = _drawn(config, index)
-    arrangement, camera, rays, hits = _seen_arrangement(config, rng)
+    arrangement, camera, rays, hits = seen
     lights = random_lights(rng, config.lights, camera.camera_to_world)
     renderer = Renderer(arrangement, camera, config.samples, seed=index)
     discs = [renderer.disc(direction) for direction in lights.values()]
@@ -130,14 +131,14 @@ def make_scene(config: Config, index: int) -> None:
     )
 
 
-def add_inexact_geometry(config: Config, index: int) -> None:
+def add_inexact_geometry(config: Config, index: int, seen: SeenArrangement) -> None:
     """Write what a fitted field would have for scene `index`'s geometry beside the true one."""
     from relightnerf.evaluation.field_geometry import field_like
     from relightnerf.geometry.cue import ViewCues
     from relightnerf.geometry.views import View
 
     scene = LightFolder.load(scene_folder(config, index))
-    _, camera, rays, hits = _seen_arrangement(config, _drawn(config, index))
+    _, camera, rays, hits = seen
     true = View(camera, np.zeros((*hits.depth.shape, 3), np.float32), hits.depth, hits.normal_camera)
     view, rays = field_like(true, rays, np.random.default_rng([config.seed, SPLITS[config.split], index, 13]))
     cues = ViewCues(view, rays, LIGHT_SAMPLES, AMBIENT_SAMPLES)
@@ -151,11 +152,6 @@ def add_inexact_geometry(config: Config, index: int) -> None:
         )
 
 
-def _drawn(config: Config, index: int) -> np.random.Generator:
-    """What decides everything random about scene `index`."""
-    return np.random.default_rng([config.seed, SPLITS[config.split], index, 11])
-
-
 def _write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh, camera: Camera) -> None:
     import open3d as o3d
 
@@ -165,7 +161,7 @@ def _write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh, camera: Camera) -> 
     )
 
 
-def _seen_arrangement(config: Config, rng: np.random.Generator) -> tuple[Arrangement, Camera, RayScene, CameraHits]:
+def _seen_arrangement(config: Config, rng: np.random.Generator) -> SeenArrangement:
     """Draw arrangements and cameras until a picture shows enough of a scene, and nothing too close."""
     import open3d as o3d
     from procedural_renderer import triangles
@@ -204,9 +200,11 @@ def _start() -> None:
 
 def _make(task: tuple[Config, int]) -> None:
     config, index = task
+    rng = np.random.default_rng([config.seed, SPLITS[config.split], index, 11])
+    seen = _seen_arrangement(config, rng)
     if not is_made(scene_folder(config, index), describe(config)):
-        make_scene(config, index)
-    add_inexact_geometry(config, index)
+        make_scene(config, index, seen, rng)
+    add_inexact_geometry(config, index, seen)
 
 
 def _is_done(config: Config, index: int) -> bool:

@@ -40,9 +40,8 @@ class ShipRelighter:
 
         from relightnerf.diffusion.codecs import RatioCodec
         from relightnerf.diffusion.denoisers import ControlledUNet
-        from relightnerf.diffusion.hub import named_model_errors
         from relightnerf.diffusion.model import RelightingModel
-        from relightnerf.diffusion.normals import NormalUNet
+        from relightnerf.diffusion.normals import load_normals
         from relightnerf.files import atomic_path, list_files, read_json, write_json
         from relightnerf.progress import say
 
@@ -52,8 +51,7 @@ class ShipRelighter:
                 f"{self.model}: needs a base, or another codec than `ratio`", "give a self-contained model"
             )
         if self.normals:
-            with named_model_errors(self.normals):
-                model.normals = NormalUNet.from_pretrained(self.normals)
+            model.normals = load_normals(self.normals)
         if model.normals:
             model.normals.half()
         model.settings = replace(model.settings, size=self.size)

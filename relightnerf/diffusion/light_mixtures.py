@@ -245,7 +245,7 @@ class LightMixtures(LightPairs):
         if inexact and self.scenes[scene].has_inexact:
             depth, normal, openness, visibility = (self._inexact(scene, part) for part in get_args(InexactPart))
         else:
-            depth = self._stored(scene, "depth", LightFolder.depth)
+            depth = self._depth(scene)
             normal, openness = self._normal(scene), self._openness(scene)
             visibility = {light: self._visibility(scene, light) for light in (target, source)}
         return Surface(
@@ -258,6 +258,9 @@ class LightMixtures(LightPairs):
 
     def _inexact(self, scene: int, part: InexactPart) -> np.ndarray:
         return self._stored(scene, f"inexact {part}", lambda folder: folder.inexact(part))
+
+    def _depth(self, scene: int) -> np.ndarray:
+        return self._stored(scene, "depth", LightFolder.depth)
 
     def _normal(self, scene: int) -> np.ndarray:
         return self._stored(scene, "normal", lambda folder: folder.normal().astype(np.float16))

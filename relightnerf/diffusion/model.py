@@ -8,17 +8,18 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from relightnerf.diffusion.base import PROMPT_FILE, Base, load_base, load_prompt, save_prompt
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT, LightUNet
 from relightnerf.diffusion.hub import SETTINGS, named_model_errors, relighter_files, relighter_folder, require_peft
-from relightnerf.diffusion.normals import NormalUNet
+from relightnerf.diffusion.normals import NormalUNet, load_normals
 from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.diffusion.sampling import sample
 from relightnerf.diffusion.schedules import NoiseSchedule, SamplerName
+from relightnerf.diffusion.sizes import resized, working_size
 from relightnerf.errors import InputError
 from relightnerf.files import atomic_folder, read_json, write_json
 from relightnerf.lights import spherical_harmonics
@@ -131,10 +132,7 @@ class RelightingModel:
             size: (width, height) whose area is to be used instead of the model's.
         """
         wanted = size or self.settings.size
-        scale = (wanted[0] * wanted[1] / (height * width)) ** 0.5
-        block = self.codec.factor * self.denoiser.granularity
-        rounded = [max(1, round(side * scale / block)) * block for side in (height, width)]
-        return rounded[0], rounded[1]
+        return working_size(height, width, wanted[0] * wanted[1], self.codec.factor * self.denoiser.granularity)
 
     @torch.no_grad()
     def relight(
@@ -213,13 +211,6 @@ def model_files(name: str) -> list[Path]:
     return relighter_files(folder)
 
 
-def resized(
-    image: Float[Tensor, "batch channels height width"], size: tuple[int, int]
-) -> Float[Tensor, "batch channels tall wide"]:
-    """Resize by bilinear interpolation, averaging what falls into a pixel when it shrinks."""
-    return nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
-
-
 def _read_settings(folder: Path) -> ModelSettings:
     path = folder / SETTINGS
     if not path.is_file() and (folder / "config.json").is_file():
@@ -235,10 +226,7 @@ def _read_settings(folder: Path) -> ModelSettings:
 
 
 def _read_normals(folder: Path) -> NormalUNet | None:
-    if not (folder / _NORMALS).is_dir():
-        return None
-    with named_model_errors(folder / _NORMALS):
-        return NormalUNet.from_pretrained(folder / _NORMALS).float().eval()
+    return load_normals(folder / _NORMALS).eval() if (folder / _NORMALS).is_dir() else None
 
 
 def _unet(folder: Path, base: Base | None, dtype: torch.dtype) -> UNet2DConditionModel:

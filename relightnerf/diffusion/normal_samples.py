@@ -61,7 +61,7 @@ class NormalSamples(LightMixtures):
 
     def _measured(self, scene: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return depth and normals, now and then exact ones."""
-        kind, depth = rng.random(), self._stored(scene, "depth", lambda folder: folder.depth())
+        kind, depth = rng.random(), self._depth(scene)
         if kind < _EXACT:
             return depth, self._normal(scene)
         if kind < _EXACT + _STORED and self.scenes[scene].has_inexact:

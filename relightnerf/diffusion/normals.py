@@ -1,5 +1,6 @@
 """A network that makes the normals of inexact geometry more exact, told by the photo where edges and planes are."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from relightnerf.diffusion._arguments import with_parents_arguments
 from relightnerf.diffusion.conditions import normalized_depth
+from relightnerf.diffusion.hub import named_model_errors
+from relightnerf.diffusion.sizes import resized, working_size
 from relightnerf.geometry.views import View
 from relightnerf.upsampling import Kernel, upsampled_chunks
 
@@ -70,6 +73,16 @@ def _relative_log(depth: Float[Tensor, "batch 1 height width"]) -> Float[Tensor,
     return torch.where(known, logs - mean, 0.0).clamp(-_MOST_LOG_DEPTH, _MOST_LOG_DEPTH)
 
 
+def load_normals(folder: Path) -> NormalUNet:
+    """Read a network that was saved, in single precision.
+
+    Raises:
+        InputError: it is absent or broken.
+    """
+    with named_model_errors(folder):
+        return NormalUNet.from_pretrained(folder).float()
+
+
 @torch.no_grad()
 def corrected_normals(network: NormalUNet, view: View) -> Float[np.ndarray, "height width 3"]:
     """Return a view's normals, corrected: unit, camera frame, 0 where the view's are.
@@ -83,8 +96,9 @@ def corrected_normals(network: NormalUNet, view: View) -> Float[np.ndarray, "hei
     image, far, given, rays = map(
         _planes, (view.image, view.depth[..., None], view.normal_camera, view.camera.rays_camera())
     )
-    small = _working_size(view.camera.height, view.camera.width, network.granularity)
-    photo, normal, slopes = (_resized(value, small) for value in (image, given, rays[:, :2]))
+    height, width = view.camera.height, view.camera.width
+    small = working_size(height, width, min(height * width, _MOST_PIXELS), network.granularity)
+    photo, normal, slopes = (resized(value, small) for value in (image, given, rays[:, :2]))
     depth = nn.functional.interpolate(far, small, mode="nearest-exact")
     normal = nn.functional.normalize(normal, dim=1) * (depth > 0)
     corrected = network(*(value.to(network.device) for value in (photo, depth, normal, slopes))).cpu()
@@ -94,18 +108,6 @@ def corrected_normals(network: NormalUNet, view: View) -> Float[np.ndarray, "hei
         correction = torch.cat(list(upsampled_chunks(correction, [guide], Kernel(radius=1))), dim=2)
     result = nn.functional.normalize(given + correction, dim=1) * given.any(dim=1, keepdim=True)
     return result[0].movedim(0, -1).numpy()
-
-
-def _working_size(height: int, width: int, block: int) -> tuple[int, int]:
-    scale = min(1.0, (_MOST_PIXELS / (height * width)) ** 0.5)
-    rounded = [max(1, round(side * scale / block)) * block for side in (height, width)]
-    return rounded[0], rounded[1]
-
-
-def _resized(values: Float[Tensor, "1 _ height width"], size: tuple[int, int]) -> Float[Tensor, "1 _ tall wide"]:
-    if values.shape[-2:] == size:
-        return values
-    return nn.functional.interpolate(values, size, mode="bilinear", antialias=True)
 
 
 def _planes(values: Float[np.ndarray, "height width channels"]) -> Float[Tensor, "1 channels height width"]:

@@ -24,9 +24,10 @@ from relightnerf.diffusion.conditions import (
     part_slice,
     source_shading,
 )
-from relightnerf.diffusion.model import RelightingModel, model_files, resized
+from relightnerf.diffusion.model import RelightingModel, model_files
 from relightnerf.diffusion.normals import corrected_normals
 from relightnerf.diffusion.options import DiffusionOptions
+from relightnerf.diffusion.sizes import resized
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View

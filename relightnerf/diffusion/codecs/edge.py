@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from relightnerf.diffusion.codecs._base import check_factor, read_settings, save_model
+from relightnerf.diffusion.sizes import resized
 from relightnerf.errors import InputError
 from relightnerf.evaluation._lpips import Lpips
 
@@ -173,9 +174,9 @@ class EdgeCodec(nn.Module):
         photo: Float[Tensor, "photos 3 height width"],
     ) -> Float[Tensor, "batch 3 out_height out_width"]:
         """Return what ``decode`` returns before it clips: values outside [0, 1] have gradients too."""
-        size = [side * self.factor for side in latent.shape[-2:]]
-        if list(photo.shape[-2:]) != size:
-            photo = functional.interpolate(photo, size, mode="bilinear", antialias=True)
+        size = (latent.shape[-2] * self.factor, latent.shape[-1] * self.factor)
+        if photo.shape[-2:] != size:
+            photo = resized(photo, size)
         unscaled = (latent / self.vae.config.scaling_factor).to(self.vae.dtype)
         decoded = self.vae.decode(unscaled, image=(2 * photo - 1).to(self.vae.dtype)).sample
         return 0.5 * decoded.float() + 0.5

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from relightnerf.color import to_uint8
-from relightnerf.diffusion.hub import named_model_errors
 from relightnerf.diffusion.normal_samples import NormalSamples
-from relightnerf.diffusion.normals import NormalUNet
+from relightnerf.diffusion.normals import NormalUNet, load_normals
 from relightnerf.diffusion.training.config import NormalsRun
 from relightnerf.diffusion.training.trainer import Batch, Validation, check_size, train
 from relightnerf.evaluation.metrics import mean_scores
@@ -85,14 +84,18 @@ def train_normals(run: NormalsRun) -> list[float]:
     Raises:
         InputError: a setting, the data or the output folder cannot be used.
     """
+    return train(run, NormalsObjective(run, new_network(run)))
+
+
+def new_network(run: NormalsRun) -> NormalUNet:
+    """Return the network that a run starts from.
+
+    Raises:
+        InputError: the one that it goes on from cannot be loaded.
+    """
     torch.manual_seed(run.seed)
-    return train(run, NormalsObjective(run, _network(run)))
-
-
-def _network(run: NormalsRun) -> NormalUNet:
     if run.start_from:
-        with named_model_errors(run.start_from):
-            return NormalUNet.from_pretrained(run.start_from).train()
+        return load_normals(run.start_from).train()
     levels = len(run.channels)
     return NormalUNet(
         down_block_types=("DownBlock2D",) * levels,
