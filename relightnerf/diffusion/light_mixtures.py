@@ -7,9 +7,10 @@ and mean: each channel of *all* the scene's canonical pictures is scaled by the 
 photo's, so that one light's picture stays brighter than another's.
 
 What a fitted field says about geometry is never quite right, so in training three in ten samples see what a
-field would have fitted, where a scene has that (``LightFolder.inexact``), and a fifth see geometry bent, bumpy, blurred
-and with holes. What is said of the photo's light is never quite right, either: it is the best that the terms of
-``lights.shading_terms`` can say of it, with errors of the size that estimates from single photos have.
+field would have fitted, where a scene has that (``LightFolder.inexact``), with its normals as they are or corrected by
+the photo, and a fifth see geometry bent, bumpy, blurred and with holes. What is said of the photo's light is never
+quite right, either: it is the best that the terms of ``lights.shading_terms`` can say of it, with errors of the size
+that estimates from single photos have.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +36,9 @@ from relightnerf.diffusion.conditions import (
 )
 from relightnerf.diffusion.light_folders import InexactPart, LightFolder
 from relightnerf.diffusion.light_pairs import LightPairs, PairChoice, nearest_pixels, resized_normals, resized_picture
+from relightnerf.diffusion.normals import NormalUNet, corrected_normals
 from relightnerf.errors import InputError
+from relightnerf.geometry.views import View
 from relightnerf.lights import (
     AMBIENT_RADIANCE,
     SHADINGS,
@@ -102,6 +105,7 @@ class LightMixtures(LightPairs):
         length: what ``len`` says; numbers beyond it can be asked for too.
         augment: crop (50-100 % of the picture), flip, degrade photo and geometry.
         cache_bytes: how much decoded data each process keeps.
+        normals: corrects the normals of inexact geometry; None: nothing does.
 
     Raises:
         InputError: there is no scene, or one lacks layers or what the parts need.
@@ -118,8 +122,10 @@ class LightMixtures(LightPairs):
         length: int = 1000,
         augment: bool = True,
         cache_bytes: int = 6 << 30,
+        normals: NormalUNet | None = None,
     ) -> None:
         super().__init__(root, parts, size, seed, length, augment=augment, cache_bytes=cache_bytes)
+        self._normals = normals
         for scene in self.scenes:
             _layer_names(scene)
 
@@ -158,10 +164,12 @@ class LightMixtures(LightPairs):
         }
 
     def _mixture(self, choice: PairChoice, rng: np.random.Generator) -> "_Mixture":
-        stack = self._stored(choice.scene, "layers", _stack)
-        whole = self._stored(choice.scene, "mask", LightFolder.mask)
-        means = self._stored(choice.scene, "means", lambda _: _means(stack, whole))
-        return _random_mixture(means, len(self.scenes[choice.scene]), rng, _LONE if self.augment else 0.0)
+        lights = len(self.scenes[choice.scene])
+        return _random_mixture(self._light_means(choice.scene), lights, rng, _LONE if self.augment else 0.0)
+
+    def _light_means(self, scene: int) -> np.ndarray:
+        stack, whole = self._stored(scene, "layers", _stack), self._stored(scene, "mask", LightFolder.mask)
+        return self._stored(scene, "means", lambda _: _means(stack, whole))
 
     def _estimate(self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator) -> "_Estimate | None":
         """What is said of the photo's light; in training never quite right, and now and then quite wrong."""
@@ -244,6 +252,8 @@ class LightMixtures(LightPairs):
         visibility: Mapping[int, np.ndarray] | np.ndarray
         if inexact and self.scenes[scene].has_inexact:
             depth, normal, openness, visibility = (self._inexact(scene, part) for part in get_args(InexactPart))
+            if self._normals is not None:
+                normal = self._stored(scene, "corrected normal", lambda _: self._corrected(scene))
         else:
             depth = self._depth(scene)
             normal, openness = self._normal(scene), self._openness(scene)
@@ -258,6 +268,17 @@ class LightMixtures(LightPairs):
 
     def _inexact(self, scene: int, part: InexactPart) -> np.ndarray:
         return self._stored(scene, f"inexact {part}", lambda folder: folder.inexact(part))
+
+    def _corrected(self, scene: int) -> np.ndarray:
+        """Correct the normals of inexact geometry, the same way for all samples of a scene: from one photo of it."""
+        assert self._normals is not None
+        lights = len(self.scenes[scene])
+        mixture = _random_mixture(self._light_means(scene), lights, np.random.default_rng([self.seed, scene, 3]))
+        photo = linear_to_srgb(mixture.photo(self._stored(scene, "layers", _stack))).astype(np.float32)
+        depth, normal = (self._inexact(scene, part).astype(np.float32) for part in ("depth", "normal"))
+        return corrected_normals(self._normals, View(self.scenes[scene].camera, photo, depth, normal)).astype(
+            np.float16
+        )
 
     def _depth(self, scene: int) -> np.ndarray:
         return self._stored(scene, "depth", LightFolder.depth)

@@ -9,6 +9,8 @@ from relightnerf.color import linear_to_srgb, srgb_to_linear
 from relightnerf.diffusion.conditions import light_cue, part_slice
 from relightnerf.diffusion.light_folders import LightFolder, find_light_folders, write_light_folder
 from relightnerf.diffusion.light_mixtures import LightMixtures, Surface, degraded, mixed_scene
+from relightnerf.diffusion.training.config import NormalsRun
+from relightnerf.diffusion.training.normals import new_network
 from relightnerf.errors import InputError
 from relightnerf.hdr import write_hdr
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, LightSet
@@ -162,21 +164,45 @@ def test_shading_explains_a_scene_that_is_nothing_but_shading(tmp_path: Path) ->
     assert np.median(errors) < 0.3 * np.median(spreads)
 
 
-def test_training_sees_the_geometry_of_a_field_where_there_is_one(layered: Path) -> None:
+def _write_facing(root: Path, lights: int = LIGHTS) -> None:
+    """Give scenes inexact geometry that faces the camera everywhere."""
     far = np.full((HEIGHT, WIDTH), 7.0, np.float32)
     facing = np.broadcast_to(np.array([0.0, 0.0, 1.0], np.float16), (HEIGHT, WIDTH, 3))
-    grey = np.full((LIGHTS, HEIGHT, WIDTH), 255, np.uint8)
-    for scene in find_light_folders(layered):
+    grey = np.full((lights, HEIGHT, WIDTH), 255, np.uint8)
+    for scene in find_light_folders(root):
         np.savez(scene.folder / "inexact.npz", depth=far, normal=facing, openness=grey[0], visibility=grey)
+
+
+def test_training_sees_the_geometry_of_a_field_where_there_is_one(layered: Path) -> None:
+    _write_facing(layered)
     samples = LightMixtures(layered, PARTS, (32, 32), seed=1)
     at = part_slice(PARTS, "normal")
     even = [bool((samples[number]["condition"][at][2] == 1.0).all()) for number in range(60)]
     assert 10 < sum(even) < 32
     truth = LightMixtures(layered, PARTS, (32, 32), augment=False)
     assert not any((truth[number]["condition"][at][2] == 1.0).all() for number in range(6))
-    np.savez(scene.folder / "inexact.npz", depth=far, normal=facing, openness=grey[0], visibility=grey[:1])
+    _write_facing(layered, lights=1)
     with pytest.raises(InputError, match="of 1 lights, but the scene has 3"):
-        scene.inexact("visibility")
+        LightFolder.load(layered / "s0").inexact("visibility")
+
+
+def test_normals_of_inexact_geometry_alone_are_corrected(layered: Path) -> None:
+    _write_facing(layered)
+    run = NormalsRun(data=layered, output=layered, channels=(16, 16))
+    aside = new_network(run).eval()
+    assert aside.conv_out.bias is not None
+    aside.conv_out.bias.data[:4] = 1.0  # of x, at two by two pixels
+    plain, corrected = (LightMixtures(layered, PARTS, (32, 32), seed=1, normals=n) for n in (None, aside))
+    at, changed = part_slice(PARTS, "normal"), 0
+    for number in range(30):
+        before, after = plain[number]["condition"], corrected[number]["condition"]
+        if (before[at][2] == 1.0).all():
+            expected = torch.tensor([-1.0 if plain.choice(number).flipped else 1.0, 0.0, 1.0]) / 2**0.5
+            torch.testing.assert_close(after[at], expected[:, None, None].expand_as(after[at]), atol=1e-3, rtol=0)
+            changed += 1
+        else:
+            assert torch.equal(before, after)
+    assert changed > 3
 
 
 def test_the_photo_s_light_takes_an_albedo(layered: Path) -> None:

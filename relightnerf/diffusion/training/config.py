@@ -114,6 +114,8 @@ class ControlNetRun(TrainingRun):
     start_from: Path | None = None
     """A model whose weights the training starts from, as made by an earlier run with the same network; a light-unet may
     get further parts after those that it knows, and further layers."""
+    normals: Path | None = None
+    """Network that corrects the normals of the samples with inexact geometry, as the finished model's will be."""
     min_snr: float = 0.0
     """Gamma of the min-SNR weights (Hang et al., ICCV 2023), 5 as a rule; 0 for equal weights."""
 

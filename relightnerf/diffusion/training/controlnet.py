@@ -20,6 +20,7 @@ from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
 from relightnerf.diffusion.light_mixtures import LightMixtures
 from relightnerf.diffusion.light_pairs import LightPairs
 from relightnerf.diffusion.model import RelightingModel
+from relightnerf.diffusion.normals import load_normals
 from relightnerf.diffusion.schedules import NoiseSchedule
 from relightnerf.diffusion.training.config import ControlNetRun
 from relightnerf.diffusion.training.networks import new_model
@@ -220,9 +221,12 @@ def snr_weights(
 
 def _samples(root: Path, run: ControlNetRun, augment: bool = True) -> LightPairs:
     """Return mixtures of lights if the scenes have layers, else pairs of their pictures."""
-    mixed = find_light_folders(root)[0].layers is not None
-    kind = LightMixtures if mixed else LightPairs
-    return kind(root, run.parts, run.size, run.seed, augment=augment)
+    if find_light_folders(root)[0].layers is None:
+        if run.normals:
+            raise InputError(f"--normals: the scenes of {root} have no inexact geometry", "leave it out")
+        return LightPairs(root, run.parts, run.size, run.seed, augment=augment)
+    normals = load_normals(run.normals).eval() if run.normals else None
+    return LightMixtures(root, run.parts, run.size, run.seed, augment=augment, normals=normals)
 
 
 def _wanted(
