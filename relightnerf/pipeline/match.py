@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from relightnerf.consistency import SceneConsistency
     from relightnerf.geometry.views import SceneViews
     from relightnerf.lights import LightSet
+    from relightnerf.matching import MatchMode
     from relightnerf.scene import Scene
     from relightnerf.stage import Stage
 
@@ -29,8 +30,9 @@ class Match:
     """Scene folder."""
     relighter: str = "compact"
     """Whose pictures to match."""
-    mode: Literal["joint", "image", "off"] = "joint"
-    """joint: over all lights of a view together; image: each picture alone; off: copy them."""
+    mode: Literal["auto", "joint", "image", "off"] = "auto"
+    """joint: over all lights of a view together; image: each picture alone; off: colours stay; auto: off for compact,
+    which keeps the photo's colours and brightness, joint for every other relighter."""
     consistency: bool = True
     """Give every surface point the mean relighting of the views that see it; needs the scene's geometry."""
     force: bool = False
@@ -69,13 +71,20 @@ class Match:
         inputs += [*(scene.image_path(n) for n in names), *_masks(scene, names)]
         if self.consistency:
             inputs += [scene.capture / "transforms.json", *_geometry(scene, names)]
-        parameters = {"mode": self.mode, "relighter": self.relighter, "consistency": self.consistency}
+        parameters = {"mode": self._colours(), "relighter": self.relighter, "consistency": self.consistency}
         return Stage("match", scene.matched, parameters, inputs)
 
     @classmethod
     def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Match":
         """Return the flags that a manifest's parameters came from."""
         return cls(scene, **parameters)
+
+    def _colours(self) -> "MatchMode":
+        from relightnerf.relighters import COMPACT
+
+        if self.mode != "auto":
+            return self.mode
+        return "off" if self.relighter == COMPACT else "joint"
 
     def _work(
         self,
@@ -124,7 +133,7 @@ class Match:
         photo = to_float(read_image(scene.image_path(name)))
         mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
         pictures = to_float(np.stack([read_image(path) for path in paths]))
-        return match_images(pictures, photo, self.mode, mask)
+        return match_images(pictures, photo, self._colours(), mask)
 
 
 def _report(consistency: "SceneConsistency", outputs: Mapping[str, Sequence[Path]], path: Path) -> None:

@@ -1,6 +1,7 @@
 """The stage `match` with consistency, from files to files."""
 
 import re
+import shutil
 from collections.abc import Callable
 
 import numpy as np
@@ -123,6 +124,18 @@ def test_other_geometry_is_another_result(relight: Relight, capsys: pytest.Captu
     write_array(scene.depth_path("v1"), 1.01 * read_array(scene.depth_path("v1")))
     _match(scene).run()
     assert "up to date" not in capsys.readouterr().out
+
+
+def test_only_the_colours_of_the_package_s_relighter_are_left_alone(relight: Relight) -> None:
+    scene = relight(LIGHTS, blotches)
+    shutil.copytree(scene.relit("shading"), scene.relit("compact"))
+    written = {}
+    for relighter, mode in (("shading", "auto"), ("shading", "joint"), ("compact", "auto"), ("compact", "off")):
+        _match(scene, relighter=relighter, mode=mode, consistency=False, force=True).run()
+        written[relighter, mode] = _pictures(scene, LIGHTS)
+    np.testing.assert_array_equal(written["shading", "auto"], written["shading", "joint"])
+    np.testing.assert_array_equal(written["compact", "auto"], written["compact", "off"])
+    assert np.abs(written["shading", "joint"] - written["compact", "off"]).max() > 0.01
 
 
 def test_a_run_stopped_anywhere_ends_as_one_that_was_not(relight: Relight, monkeypatch: pytest.MonkeyPatch) -> None:
