@@ -276,9 +276,8 @@ class LightMixtures(LightPairs):
         mixture = _random_mixture(self._light_means(scene), lights, np.random.default_rng([self.seed, scene, 3]))
         photo = linear_to_srgb(mixture.photo(self._stored(scene, "layers", _stack))).astype(np.float32)
         depth, normal = (self._inexact(scene, part).astype(np.float32) for part in ("depth", "normal"))
-        return corrected_normals(self._normals, View(self.scenes[scene].camera, photo, depth, normal)).astype(
-            np.float16
-        )
+        view = View(self.scenes[scene].camera, photo, depth, normal)
+        return corrected_normals(self._normals, view).astype(np.float16)
 
     def _depth(self, scene: int) -> np.ndarray:
         return self._stored(scene, "depth", LightFolder.depth)
