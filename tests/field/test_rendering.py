@@ -120,8 +120,8 @@ def test_two_lights_together_are_the_sum_of_both(tiny_scene: Scene) -> None:
 def test_a_near_light_far_away_is_a_far_light(tiny_scene: Scene) -> None:
     renderer = FieldRenderer.load(tiny_scene, "cpu")
     seen = renderer.features(tiny_scene.cameras()[0])
-    for x, y, z in ((0.3, -0.5, 0.8), (-0.6, 0.2, 0.7), (0.1, 0.9, 0.4)):
-        towards = np.array([x, y, z]) / np.sqrt(x * x + y * y + z * z)
+    for direction in ((0.3, -0.5, 0.8), (-0.6, 0.2, 0.7), (0.1, 0.9, 0.4)):
+        towards = np.array(direction) / np.linalg.norm(direction)
         near = Lighting.near(renderer.center_world + 1e6 * towards)
         np.testing.assert_allclose(renderer.relight(seen, near), renderer.relight(seen, towards), atol=1e-5)
 
