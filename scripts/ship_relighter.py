@@ -28,7 +28,7 @@ class ShipRelighter:
     """What a training has written as RUN/model; its networks must all be in the folder."""
     normals: Path | None = None
     """Network that corrects normals, as scripts/train_normals.py writes it, instead of the model's own."""
-    size: tuple[int, int] = (128, 128)
+    size: tuple[int, int] = (176, 176)
     """Width and height whose area the model is to work at."""
     radius: int = 1
     """Neighbours to each side in the ratio codec's upsampling."""
