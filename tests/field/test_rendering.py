@@ -17,7 +17,7 @@ from relightnerf.field.frame import FieldFrame
 from relightnerf.field.rendering import FeatureBuffer, FieldRenderer
 from relightnerf.field.runs import load_pipeline, run_config
 from relightnerf.field.training import train_step
-from relightnerf.lights import Lighting, environment_lighting, rotation_between
+from relightnerf.lights import Lighting, environment_lighting, rotation_between, spread_directions
 from relightnerf.pipeline.geometry import base_field
 from relightnerf.scene import Scene
 
@@ -120,8 +120,7 @@ def test_two_lights_together_are_the_sum_of_both(tiny_scene: Scene) -> None:
 def test_a_near_light_far_away_is_a_far_light(tiny_scene: Scene) -> None:
     renderer = FieldRenderer.load(tiny_scene, "cpu")
     seen = renderer.features(tiny_scene.cameras()[0])
-    for direction in ((0.3, -0.5, 0.8), (-0.6, 0.2, 0.7), (0.1, 0.9, 0.4)):
-        towards = np.array(direction) / np.linalg.norm(direction)
+    for towards in spread_directions(3, lowest_z=0.0):
         near = Lighting.near(renderer.center_world + 1e6 * towards)
         np.testing.assert_allclose(renderer.relight(seen, near), renderer.relight(seen, towards), atol=1e-5)
 
