@@ -28,8 +28,10 @@ class RelightDataManagerConfig(VanillaDataManagerConfig):
     dataparser: RelightDataParserConfig = field(default_factory=RelightDataParserConfig)
     train_num_rays_per_batch: int = 1024
     """Rays of a step on the capture's photos."""
-    light_rays_per_batch: int = 1024
+    light_rays_per_batch: int = 512
     """Rays of a step on relit images."""
+    light_steps_at_once: int = 8
+    """Steps on relit images whose rays are drawn together, and looked up together in what training leaves as it is."""
     lights_per_ray: int = 12
     """Lights that each of these rays is compared under, if there are as many."""
     warmup_steps: int = 2000
@@ -48,6 +50,7 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
 
     def setup_train(self) -> None:
         """Read the photos."""
+        self._drawn: tuple[int, RayBundle, Tensor] | None = None
         outputs = self.train_dataparser_outputs
         self.images = torch.from_numpy(np.stack([read_image(path) for path in outputs.image_filenames]))
         self.pixels = self._usable_pixels(outputs.mask_filenames)
@@ -87,27 +90,43 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         """Return the rays of a step and what belongs to them.
 
         Returns:
-            The rays, and ``image``: (rays, 3), or (rays, lights, 3) for relit images; sRGB in [0, 1]. With photos of
-            known depth also ``distance``: (rays,) along the rays, in the field's units, 0 where unknown.
+            The rays, and ``image``: (rays, 3), sRGB in [0, 1]. With photos of known depth also ``distance``: (rays,)
+            along the rays, in the field's units, 0 where unknown. On relit images, the rays of several steps, the same
+            object for each of them; ``image``: (those of this step, lights, 3). Their metadata has ``pictures``: (rays,
+            lights), which relit images they are compared with, and ``step``: which of them this step is about.
         """
         self.train_count += 1
+        if self.light_directions is not None and step >= self.config.warmup_steps:
+            return self._next_relit(step)
         torch.manual_seed(step_seed(step))
-        relights = self.light_directions is not None and step >= self.config.warmup_steps
-        count = self.config.light_rays_per_batch if relights else self.config.train_num_rays_per_batch
+        view, row, column = self._draw(self.config.train_num_rays_per_batch)
+        batch = {"image": self._to_float(self.images[view, row, column])}
+        return self._rays(view, row, column).to(self.device), batch | self._distances(view, row, column)
+
+    def _next_relit(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
+        count, at_once = self.config.light_rays_per_batch, self.config.light_steps_at_once
+        part = (step - self.config.warmup_steps) % at_once
+        if self._drawn is None or self._drawn[0] != step - part:
+            self._drawn = step - part, *self._draw_relit(step_seed(step - part), count * at_once)
+        _, rays, colours = self._drawn
+        rays.metadata["step"] = slice(part * count, (part + 1) * count)
+        return rays, {"image": self._to_float(colours[rays.metadata["step"]])}
+
+    def _draw_relit(self, seed: int, count: int) -> tuple[RayBundle, UInt8[Tensor, "rays lights 3"]]:
+        torch.manual_seed(seed)
+        view, row, column = self._draw(count)
+        lights = self.light_directions.shape[1]
+        light = torch.rand(count, lights).topk(min(self.config.lights_per_ray, lights)).indices
+        rays = self._rays(view, row, column)
+        rays.metadata["pictures"] = view[:, None] * lights + light
+        return rays.to(self.device), self.relit[view[:, None], row[:, None], column[:, None], light]
+
+    def _draw(self, count: int) -> tuple[Int[Tensor, "rays"], Int[Tensor, "rays"], Int[Tensor, "rays"]]:
+        """Draw pixels to learn from: their views, rows and columns."""
         pixel = torch.randint(self.images[..., 0].numel() if self.pixels is None else len(self.pixels), (count,))
         pixel = pixel if self.pixels is None else self.pixels[pixel]
         height, width = self.images.shape[1:3]
-        view, row, column = pixel // (height * width), pixel // width % height, pixel % width
-        bundle = self._rays(view, row, column)
-        if not relights:
-            batch = {"image": self._to_float(self.images[view, row, column])}
-            return bundle.to(self.device), batch | self._distances(view, row, column)
-        lights = self.light_directions.shape[1]
-        light = torch.rand(count, lights).topk(min(self.config.lights_per_ray, lights)).indices
-        bundle.metadata["pictures"] = view[:, None] * lights + light
-        bundle.metadata["lights"] = self.light_directions[view[:, None], light].flatten(1)
-        target = self.relit[view[:, None], row[:, None], column[:, None], light]
-        return bundle.to(self.device), {"image": self._to_float(target)}
+        return pixel // (height * width), pixel // width % height, pixel % width
 
     def _rays(self, view: Tensor, row: Tensor, column: Tensor) -> RayBundle:
         directions, origins = turned(self.rotations[view], self._local(view, row, column)), self.positions[view]

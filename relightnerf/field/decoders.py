@@ -49,7 +49,7 @@ class LightDecoder(nn.Module):
 
     def __init__(self, features: int, latents: int, hidden: int, basis: int, cues: int = 0) -> None:
         super().__init__()
-        self.directional, size = basis, basis + cues
+        self.cues, size = cues, basis + cues
         self.transfer = nn.Sequential(
             nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3 * size)
         )
@@ -71,32 +71,29 @@ class LightDecoder(nn.Module):
         gloss = self.gloss(torch.cat([features, spherical_harmonics(directions)], dim=-1))
         return transfer + gloss[:, None]
 
-    def basis(self, directions: Float[Tensor, "*lights 3"]) -> Float[Tensor, "*lights basis"]:
-        """Return the values of the basis at unit directions towards lights (the field's frame)."""
-        return self.light(spherical_harmonics(directions))
+    def encode_lights(
+        self, directions: Float[Tensor, "*lights 3"], latents: Float[Tensor, "*lights latents"] | None = None
+    ) -> Float[Tensor, "*lights transfer"]:
+        """Return what transfer vectors are multiplied with: the basis at lights' unit directions, 0 for the cues.
+
+        A picture's latent adds to all of it: as if its light were another than was asked for.
+        """
+        basis = self.light(spherical_harmonics(directions))
+        values = nn.functional.pad(basis, (0, self.cues))
+        return values if latents is None else values + self.latent(latents)
 
     def forward(
         self,
         transfer: Float[Tensor, "rays 3 transfer"],
-        lights: Float[Tensor, "*rays lights 3"],
+        lights: Float[Tensor, "*rays lights transfer"],
         cues: Float[Tensor, "rays lights cues"] | None = None,
-        latents: Float[Tensor, "rays lights latents"] | None = None,
     ) -> Float[Tensor, "rays lights 3"]:
-        """Return the offset of the logits under lights that all rays share, or under each ray's own.
-
-        A picture's latent adds to the values of basis and cues: as if its light were another than was asked for.
-        """
-        basis = self.basis(lights)
-        directional, local = transfer.split([self.directional, transfer.shape[-1] - self.directional], dim=-1)
-        if basis.dim() == 2:  # noqa: PLR2004
-            offsets = (directional @ basis.T).transpose(1, 2)
-        else:
-            offsets = torch.bmm(basis, directional.transpose(1, 2))
-        if cues is not None:
-            offsets = offsets + torch.bmm(cues, local.transpose(1, 2))
-        if latents is not None:
-            offsets = offsets + torch.bmm(self.latent(latents), transfer.transpose(1, 2))
-        return offsets
+        """Return the offset of the logits under encoded lights that all rays share, or under each ray's own."""
+        if lights.dim() == 2:  # noqa: PLR2004
+            offsets = (transfer @ lights.T).transpose(1, 2)
+            return offsets if cues is None else offsets + torch.bmm(cues, transfer[..., -self.cues :].transpose(1, 2))
+        values = lights if cues is None else lights + nn.functional.pad(cues, (lights.shape[-1] - self.cues, 0))
+        return torch.bmm(values, transfer.transpose(1, 2))
 
 
 def zero_last(layers: nn.Sequential) -> None:

@@ -63,6 +63,8 @@ class RelightModelConfig(ModelConfig):
     """Cells per axis of the light's planes: light changes over larger distances than texture."""
     light_channels: int = 16
     """Features per plane for what another light changes."""
+    light_grid_resolution: int = 32
+    """Voxels per axis of the light's coarse grid."""
     latents: int = 8
     """Length of the vector that a relit picture has of its own, for what pictures disagree on."""
     light_hidden: int = 96
@@ -121,6 +123,15 @@ class RaySurface(NamedTuple):
     accumulation: Tensor
 
 
+class _KnownRays(NamedTuple):
+    """What the parts of the field that relit images leave as they are say of rays and their lights."""
+
+    surface: RaySurface
+    logits: Tensor
+    features: Tensor
+    cues: Tensor
+
+
 class RelightModel(Model):
     """Density on a grid; features composited along the ray; one decoder for the capture's light, one for others.
 
@@ -137,9 +148,10 @@ class RelightModel(Model):
         config, metadata = self.config, self.kwargs.get("metadata") or {}
         self.has_lights = "light_directions" in metadata
         self.density = DensityGrid(config.density_resolutions[0])
-        coarse = (config.grid_resolution, config.grid_channels)
-        self.capture_features = Features(config.plane_resolutions[0], config.capture_channels, *coarse)
-        self.light_features = Features(config.light_plane_resolution, config.light_channels, *coarse)
+        capture = (config.plane_resolutions[0], config.capture_channels, config.grid_resolution)
+        light = (config.light_plane_resolution, config.light_channels, config.light_grid_resolution)
+        self.capture_features = Features(*capture, config.grid_channels)
+        self.light_features = Features(*light, config.grid_channels)
         self.capture_decoder = CaptureDecoder(self.capture_features.size)
         features = self.capture_features.size + self.light_features.size
         sizes = (config.latents, config.light_hidden, config.light_basis, _CUES)
@@ -147,6 +159,8 @@ class RelightModel(Model):
         lights = metadata.get("light_directions")
         pictures = 1 if lights is None else self.num_train_data * lights.shape[1]
         self.latents = nn.Parameter(torch.zeros(pictures, config.latents))
+        self.register_buffer("light_directions", None if lights is None else lights.flatten(0, 1), persistent=False)
+        self._known: tuple[RayBundle, _KnownRays] | None = None
         self.register_buffer("format", torch.tensor(FORMAT))
         self._step = 0
         self.light_control = LightControl(metadata.get("frame"))
@@ -194,9 +208,9 @@ class RelightModel(Model):
         self.density.resize(state_dict["density.values"].shape[-1])
         for name in ("capture_features", "light_features"):
             getattr(self, name).resize(state_dict[f"{name}.planes"].shape[1])
-        latents = state_dict["latents"]
-        if latents.shape != self.latents.shape:
-            self.latents.data = torch.zeros_like(latents, device=self.device)
+        for name in ("light_features.grid", "latents"):
+            if state_dict[name].shape != self.get_parameter(name).shape:
+                self.get_parameter(name).data = torch.zeros_like(state_dict[name], device=self.device)
         self.density.changed()
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
@@ -272,7 +286,8 @@ class RelightModel(Model):
 
     def _near_plane(self) -> float:
         config = self.config
-        early = max(0.0, 1.0 - self._step / max(config.near_plane_steps, 1)) if self.training else 0.0
+        is_early = self.training and self._step < config.near_plane_steps
+        early = 1.0 - self._step / config.near_plane_steps if is_early else 0.0
         return config.near_plane + early * (config.first_near_plane - config.near_plane)
 
     def composite(self, planes: Features, surface: RaySurface) -> Float[Tensor, "rays features"]:
@@ -337,43 +352,59 @@ class RelightModel(Model):
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
         """Render rays.
 
-        A bundle's metadata may hold ``lights``: (rays, 3 * lights) unit directions in the field's frame. In training
-        their colours come as (rays, lights, 3), and ``pictures`` (rays, lights) tells which relit pictures they are
-        compared with; else there is one light, and where there is none, the capture's own.
+        Outside training, a bundle's metadata may hold ``lights``: (rays, 3) unit directions in the field's frame; else
+        the light is the capture's own. In training it may hold what the data manager says of relit images; then the
+        colours are those of the step's rays under their lights, (rays, lights, 3), and the pictures' ``latents`` come
+        with them.
 
         Returns:
             ``rgb`` in [0, 1] (sRGB), ``accumulation`` in [0, 1], ``depth`` along the ray in the field's units.
         """
+        metadata = ray_bundle.metadata or {}
+        if self.training and "pictures" in metadata:
+            return self._relit_outputs(ray_bundle)
         surface = self.surface(ray_bundle.origins, ray_bundle.directions)
         logits, features = self.capture_logits(surface, ray_bundle.directions)
         outputs = {"accumulation": surface.accumulation, "depth": surface.depth}
-        lights = (ray_bundle.metadata or {}).get("lights")
-        if self.training and lights is not None:
-            # by embedding, as the gradient of an indexed tensor is summed in no certain order
-            centred = self.latents - self.latents.mean(dim=0)
-            latent = nn.functional.embedding(ray_bundle.metadata["pictures"], centred)
-            transfer = self.encode_light(surface, features.detach(), ray_bundle.directions)
-            lights = lights.unflatten(-1, (-1, 3))
-            cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), lights)
-            offset = self.light_decoder(transfer, lights, cues, latent)
-            return {**outputs, "rgb": torch.sigmoid(logits.detach()[:, None] + offset), "latent": latent}
-        if not self.training and lights is not None:
-            transfer = self.encode_light(surface, features, ray_bundle.directions)
-            light = lights[:, None]
-            cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), light)
-            logits = logits + self.light_decoder(transfer, light, cues)[:, 0]
         if self.training:
             outputs |= {"weights": surface.weights, "edges": surface.edges, "origins": ray_bundle.origins}
+        elif "lights" in metadata:
+            light = metadata["lights"][:, None]
+            transfer = self.encode_light(surface, features, ray_bundle.directions)
+            cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), light)
+            logits = logits + self.light_decoder(transfer, self.light_decoder.encode_lights(light), cues)[:, 0]
         return {**outputs, "rgb": torch.sigmoid(logits)}
+
+    def _relit_outputs(self, rays: RayBundle) -> dict[str, Tensor]:
+        """Return what ``get_outputs`` does for a step on relit images."""
+        if self._known is None or self._known[0] is not rays:
+            self._known = rays, self._look_up(rays)
+        step, known = rays.metadata["step"], self._known[1]
+        surface = RaySurface(*(values[step] for values in known.surface))
+        latents = self.latents - self.latents.mean(dim=0)
+        # by embedding, as the gradient of an indexed tensor is summed in no certain order
+        pictures = self.light_decoder.encode_lights(self.light_directions, latents)
+        lights = nn.functional.embedding(rays.metadata["pictures"][step], pictures)
+        transfer = self.encode_light(surface, known.features[step], rays.directions[step])
+        logits = known.logits[step, None] + self.light_decoder(transfer, lights, known.cues[step])
+        return {"rgb": torch.sigmoid(logits), "latents": latents}
+
+    @torch.no_grad()
+    def _look_up(self, rays: RayBundle) -> "_KnownRays":
+        surface = self.surface(rays.origins, rays.directions)
+        logits, features = self.capture_logits(surface, rays.directions)
+        lights = self.light_directions[rays.metadata["pictures"]]
+        cues = self.light_cues(*self.facing(rays.origins, rays.directions, surface), lights)
+        return _KnownRays(surface, logits, features, cues)
 
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Return the losses of a step; ``batch["image"]`` has the shape of ``outputs["rgb"]``, sRGB in [0, 1]."""
         target = batch["image"].to(self.device)
-        if "latent" in outputs:  # robust: relit images contradict each other
+        if "latents" in outputs:  # robust: relit images contradict each other
             rgb = nn.functional.smooth_l1_loss(outputs["rgb"], target, beta=0.1) * 10.0
-            return {"rgb": rgb, "latent": self.config.latent_loss_mult * outputs["latent"].square().mean()}
+            return {"rgb": rgb, "latents": self.config.latent_loss_mult * outputs["latents"].square().mean()}
         losses = {"rgb": nn.functional.mse_loss(outputs["rgb"], target)}
         if "weights" in outputs:
             spread = distortion_loss(outputs["weights"], outputs["edges"])

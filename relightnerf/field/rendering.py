@@ -161,9 +161,10 @@ class FieldRenderer:
     def _lit_logits(self, buffer: FeatureBuffer, directions_world: np.ndarray) -> Iterator[Tensor]:
         """Yield logits (pixels, lights, 3) under canonical lights, part by part."""
         lights = self._tensor(self._frame.directions(directions_world))
+        encoded = self._model.light_decoder.encode_lights(lights)
         for logits, transfer, points, normals in _parts(buffer, len(lights)):
             cues = self._model.light_cues(points, normals, lights)
-            yield logits[:, None] + self._model.light_decoder(transfer, lights, cues)
+            yield logits[:, None] + self._model.light_decoder(transfer, encoded, cues)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32, device=self._model.device)
@@ -194,7 +195,8 @@ class FieldRenderer:
             towards = (self._place(position) - points)[:, None]
             lights = torch.nn.functional.normalize(towards, dim=-1)
             cues = model.light_cues(points, normals, lights, towards.norm(dim=-1))
-            linear.append(linear_from_srgb(torch.sigmoid(logits + model.light_decoder(transfer, lights, cues)[:, 0])))
+            offset = model.light_decoder(transfer, model.light_decoder.encode_lights(lights), cues)
+            linear.append(linear_from_srgb(torch.sigmoid(logits + offset[:, 0])))
         return torch.cat(linear)
 
     def falloff(self, buffer: FeatureBuffer, position_world: Float[np.ndarray, "3"]) -> Float[Tensor, "pixels 1"]:

@@ -228,11 +228,11 @@ class SplatModel(SplatfactoModel):
         if self.training and "lights" in metadata:
             chosen = metadata["pixels"]
             features, directions = seen.features[chosen], seen.directions[chosen]
-            latent = (self.latents - self.latents.mean(dim=0))[metadata["pictures"]]
-            transfer = self.encode_light(features, directions)
-            offset = self.light_decoder(transfer, metadata["lights"], None, latent.expand(len(chosen), -1, -1))
+            latents = (self.latents - self.latents.mean(dim=0))[metadata["pictures"]]
+            lights = self.light_decoder.encode_lights(metadata["lights"], latents)
+            offset = self.light_decoder(self.encode_light(features, directions), lights)
             logits = self.capture_logits(features, directions)[:, None] + offset
-            return {**outputs, "rgb": torch.sigmoid(logits), "latent": latent}
+            return {**outputs, "rgb": torch.sigmoid(logits), "latents": latents}
         if self.training and seen.info:
             self.info = seen.info
             self.strategy.step_pre_backward(
@@ -246,9 +246,9 @@ class SplatModel(SplatfactoModel):
     ) -> dict[str, Tensor]:
         """Return the losses of a step; ``batch["image"]`` has the shape of ``outputs["rgb"]``, sRGB in [0, 1]."""
         rgb, target = outputs["rgb"], batch["image"].to(self.device)
-        if "latent" in outputs:  # robust: relit images contradict each other
+        if "latents" in outputs:  # robust: relit images contradict each other
             loss = nn.functional.smooth_l1_loss(rgb, target, beta=0.1) * 10.0
-            return {"rgb": loss, "latent": self.config.latent_loss_mult * outputs["latent"].square().mean()}
+            return {"rgb": loss, "latent": self.config.latent_loss_mult * outputs["latents"].square().mean()}
         if "mask" in batch:
             mask = batch["mask"].to(self.device)
             rgb, target = rgb * mask, target * mask

@@ -12,20 +12,20 @@ def _decoder() -> tuple[LightDecoder, torch.Tensor]:
     return decoder, decoder.encode(torch.randn(50, 10), directions)
 
 
-def _lights(*shape: int) -> torch.Tensor:
+def _directions(*shape: int) -> torch.Tensor:
     return torch.nn.functional.normalize(torch.randn(*shape, 3), dim=-1)
 
 
 def test_an_untrained_light_decoder_adds_exactly_nothing() -> None:
     decoder, transfer = _decoder()
     assert transfer.shape == (50, 3, 8)
-    assert (decoder(transfer, _lights(50, 2)) == 0).all()
+    assert (decoder(transfer, decoder.encode_lights(_directions(50, 2))) == 0).all()
 
 
 def test_lights_that_all_rays_share_are_each_ray_s_own() -> None:
     decoder, _ = _decoder()
-    transfer, lights = torch.randn(50, 3, 8), _lights(4)
-    own = decoder(transfer, lights.expand(50, 4, 3))
+    transfer, lights = torch.randn(50, 3, 8), decoder.encode_lights(_directions(4))
+    own = decoder(transfer, lights.expand(50, 4, 8))
     assert own.shape == (50, 4, 3)
     assert own.std() > 0.01
     torch.testing.assert_close(decoder(transfer, lights), own)
@@ -33,28 +33,32 @@ def test_lights_that_all_rays_share_are_each_ray_s_own() -> None:
 
 def test_a_picture_s_latent_changes_its_light_and_no_latent_changes_nothing() -> None:
     decoder, _ = _decoder()
-    transfer, lights = torch.randn(50, 3, 8), _lights(50, 2)
-    plain = decoder(transfer, lights)
-    torch.testing.assert_close(decoder(transfer, lights, latents=torch.zeros(50, 2, 4)), plain, rtol=0, atol=0)
-    assert (decoder(transfer, lights, latents=torch.ones(50, 2, 4)) - plain).abs().max() > 0.01
+    transfer, directions = torch.randn(50, 3, 8), _directions(50, 2)
+    plain, none, some = (
+        decoder(transfer, decoder.encode_lights(directions, latents))
+        for latents in (None, torch.zeros(50, 2, 4), torch.ones(50, 2, 4))
+    )
+    torch.testing.assert_close(none, plain, rtol=0, atol=0)
+    assert (some - plain).abs().max() > 0.01
 
 
 def test_cues_are_functions_of_the_light_beside_the_learned_ones() -> None:
     decoder, _ = _decoder()
-    transfer, lights, cues = torch.randn(50, 3, 8), _lights(4), torch.rand(50, 4, 2)
+    transfer, lights, cues = torch.randn(50, 3, 8), decoder.encode_lights(_directions(4)), torch.rand(50, 4, 2)
     expected = decoder(transfer, lights) + torch.einsum("rlk,rck->rlc", cues, transfer[..., 6:])
     torch.testing.assert_close(decoder(transfer, lights, cues), expected)
+    torch.testing.assert_close(decoder(transfer, lights.expand(50, 4, 8), cues), expected)
 
 
 def test_one_step_of_training_reaches_the_light_decoder() -> None:
     decoder, transfer = _decoder()
-    lights = _lights(50, 2)
+    directions = _directions(50, 2)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=0.01)
-    (decoder(transfer, lights) - 1.0).square().mean().backward()
+    (decoder(transfer, decoder.encode_lights(directions)) - 1.0).square().mean().backward()
     optimizer.step()
     torch.manual_seed(0)
-    after = decoder.encode(torch.randn(50, 10), _lights(50))
-    offsets = decoder(after, lights)
+    after = decoder.encode(torch.randn(50, 10), _directions(50))
+    offsets = decoder(after, decoder.encode_lights(directions))
     assert not torch.equal(offsets[:, 0], offsets[:, 1])
 
 
