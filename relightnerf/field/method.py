@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from nerfstudio.configs.base_config import MachineConfig, ViewerConfig
 from nerfstudio.engine.optimizers import AdamOptimizerConfig
-from nerfstudio.engine.schedulers import ExponentialDecaySchedulerConfig
+from nerfstudio.engine.schedulers import CosineDecaySchedulerConfig, ExponentialDecaySchedulerConfig
 from nerfstudio.pipelines.base_pipeline import VanillaPipelineConfig
 from nerfstudio.plugins.types import MethodSpecification
 
@@ -80,8 +80,8 @@ def field_config(
             "density": _decaying(0.5, 0.05, total),
             "features": _decaying(0.05, 0.005, total),
             "decoders": _decaying(0.01, 0.001, total),
-            "light_features": _decaying(0.02, 0.002, warmup_steps + light_steps),
-            "light_decoders": _decaying(0.005, 0.0005, warmup_steps + light_steps),
+            "light_features": _annealed(0.02, warmup_steps, light_steps),
+            "light_decoders": _annealed(0.005, warmup_steps, light_steps),
         },
         viewer=ViewerConfig(websocket_host="127.0.0.1", num_rays_per_chunk=1 << 14),
         vis="viewer",
@@ -90,6 +90,13 @@ def field_config(
 
 def _decaying(lr: float, lr_final: float, steps: int) -> dict[str, object]:
     schedule = ExponentialDecaySchedulerConfig(lr_final=lr_final, max_steps=steps, warmup_steps=0)
+    return {"optimizer": FusedAdamConfig(lr=lr), "scheduler": schedule}
+
+
+def _annealed(lr: float, before: int, steps: int) -> dict[str, object]:
+    """Return an optimizer whose rate falls as a cosine (SGDR, Loshchilov and Hutter 2017) after ``before`` steps."""
+    end = before + max(steps, 1)
+    schedule = CosineDecaySchedulerConfig(warm_up_end=before, learning_rate_alpha=0.02, max_steps=end)
     return {"optimizer": FusedAdamConfig(lr=lr), "scheduler": schedule}
 
 

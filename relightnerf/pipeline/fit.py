@@ -9,9 +9,12 @@ if TYPE_CHECKING:
     from relightnerf.scene import Scene
     from relightnerf.stage import Stage
 
-STEPS = {"quick": 1200, "full": 5000, "large": 8000}
-"""Training steps on relit images by preset."""
-_SPLAT = "relightnerf-splat"
+_GRIDS, _SPLAT = "relightnerf", "relightnerf-splat"
+STEPS = {
+    _GRIDS: {"quick": 3600, "full": 12000, "large": 20000},
+    _SPLAT: {"quick": 1200, "full": 5000, "large": 8000},
+}
+"""Training steps on relit images by method and preset."""
 
 
 @dataclass
@@ -62,7 +65,7 @@ class Fit:
         """
         from relightnerf.errors import InputError
 
-        steps = STEPS[self.preset] if self.steps is None else self.steps
+        steps = STEPS[self.method][self.preset] if self.steps is None else self.steps
         if steps < 1 or (self.eval_every or 0) < 0:
             raise InputError(f"--steps {steps}, --eval-every {self.eval_every}: too small", "give at least 1 and 0")
         return steps
@@ -90,7 +93,7 @@ class Fit:
         """Return the flags that a manifest's parameters came from."""
         from relightnerf.pipeline.geometry import preset_flags
 
-        return cls(scene, **preset_flags(STEPS, parameters))
+        return cls(scene, **preset_flags(STEPS[parameters.get("method", _GRIDS)], parameters))
 
 
 def _fit_grids(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:

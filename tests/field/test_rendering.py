@@ -60,6 +60,20 @@ def test_light_that_was_trained_no_step_changes_nothing(tiny_scene: Scene) -> No
     np.testing.assert_array_equal(renderer.relight(seen, LIGHT), renderer.relight(seen))
 
 
+def test_a_field_of_other_sizes_is_loaded_as_it_is(tiny_scene: Scene) -> None:
+    _, pipeline, _ = load_pipeline(tiny_scene)
+    state = pipeline.model.state_dict()
+    other = {"light_features.grid": torch.rand(12, 12, 12, 8), "latents": torch.rand(5, 8)}
+    assert all(state[name].shape != values.shape for name, values in other.items())
+    renderer = FieldRenderer(pipeline.model, scene_frame(tiny_scene, tiny_scene.cameras()))
+    camera = tiny_scene.cameras()[0]
+    before = renderer.relight(renderer.features(camera), LIGHT)
+    pipeline.model.load_state_dict({**state, **other})
+    for name, values in other.items():
+        assert torch.equal(pipeline.model.state_dict()[name], values)
+    assert np.abs(renderer.relight(renderer.features(camera), LIGHT) - before).max() > 1e-3
+
+
 def test_a_light_changes_the_picture_and_the_opposite_one_changes_it_otherwise(tiny_scene: Scene) -> None:
     renderer = FieldRenderer.load(tiny_scene, "cpu")
     seen = renderer.features(tiny_scene.cameras()[0])
