@@ -17,15 +17,15 @@ _USUAL_FEATURES = 2048
 _SEARCH_PIXEL, _MATCH_PAIR, _MAP_VIEW = 0.5e-6, 0.02, 0.75
 """Features per pixel of a photo; a pair of photos and a new camera with the usual number of features each. Rough, from
 two captures of 12 and 24 photos."""
-_DEPTH_PIXEL = 8.5e-6
-"""Depth from the field (3.2), a mesh of it (4.2), and normals (1.1)."""
-_STEREO_PIXEL, _STEREO_PIXELS = 8.0e-6, 400 * 400
+_DEPTH_PIXEL = 6.5e-6
+"""Depth from the field (2.2), a mesh of it (3.3), and normals (1.0)."""
+_STEREO_PIXEL, _STEREO_PIXELS = 6.0e-6, 400 * 400
 """Stereo, which works on at most so many pixels of a view."""
-_BASE_STEP, _LIGHT_STEP = 0.068, 0.067
-_RELIGHT_PIXEL: Mapping[str, float] = {COMPACT: 2.3e-6, SHADING: 1.1e-6}
-_MATCH_PIXEL = {True: 2.2e-6, False: 1.0e-6}
+_BASE_STEP, _LIGHT_STEP = 0.035, 0.013
+_RELIGHT_PIXEL: Mapping[str, float] = {COMPACT: 3.2e-6, SHADING: 1.1e-6}
+_MATCH_PIXEL = {True: 1.1e-6, False: 0.5e-6}
 """With and without the agreement of views."""
-_POSE_PIXEL, _LIGHT_PIXEL = 7.0e-6, 1.06e-6
+_POSE_PIXEL, _LIGHT_PIXEL = 5.0e-6, 0.64e-6
 """A new pose, and a picture under a light from there."""
 
 
@@ -104,7 +104,7 @@ def stage_seconds(work: Workload) -> dict[str, float | None]:
         + work.views * (min(work.pixels, _STEREO_PIXELS) * _STEREO_PIXEL + work.pixels * _DEPTH_PIXEL),
         "synthesize": None if relight is None else _START + pictures * relight,
         "match": pictures * _MATCH_PIXEL[work.consistency],
-        "fit": work.light_steps * _LIGHT_STEP,
+        "fit": _START + work.light_steps * _LIGHT_STEP,
         "video": _LOAD + work.frames * work.pixels * frame,
         "contact sheet": _pictures_seconds(work.sheet, work.pixels),
         "evaluate": _LOAD + work.held_out * work.pixels * _POSE_PIXEL,
