@@ -58,7 +58,7 @@ class Benchmark:
     """Folder of true pictures: transforms.json, lights.json and <camera>__<light>.png."""
     steps: int = 1500
     """Training steps of our field on the photos."""
-    light_steps: int = 2200
+    light_steps: int = 6600
     """Training steps of our field on the matched pictures."""
     ratio: float = 5.0
     """How many times our training time on the photos nerfacto gets; 0 leaves it out."""
