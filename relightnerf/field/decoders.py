@@ -91,9 +91,9 @@ class LightDecoder(nn.Module):
         """Return the offset of the logits under encoded lights that all rays share, or under each ray's own."""
         if lights.dim() == 2:  # noqa: PLR2004
             offsets = (transfer @ lights.T).transpose(1, 2)
-            return offsets if cues is None else offsets + torch.bmm(cues, transfer[..., -self.cues :].transpose(1, 2))
-        values = lights if cues is None else lights + nn.functional.pad(cues, (lights.shape[-1] - self.cues, 0))
-        return torch.bmm(values, transfer.transpose(1, 2))
+        else:
+            offsets = torch.bmm(lights, transfer.transpose(1, 2))
+        return offsets if cues is None else offsets + torch.bmm(cues, transfer[..., -self.cues :].transpose(1, 2))
 
 
 def zero_last(layers: nn.Sequential) -> None:

@@ -390,7 +390,7 @@ class RelightModel(Model):
         return {"rgb": torch.sigmoid(logits), "latents": latents}
 
     @torch.no_grad()
-    def _look_up(self, rays: RayBundle) -> "_KnownRays":
+    def _look_up(self, rays: RayBundle) -> _KnownRays:
         surface = self.surface(rays.origins, rays.directions)
         logits, features = self.capture_logits(surface, rays.directions)
         lights = self.light_directions[rays.metadata["pictures"]]
@@ -404,7 +404,7 @@ class RelightModel(Model):
         target = batch["image"].to(self.device)
         if "latents" in outputs:  # robust: relit images contradict each other
             rgb = nn.functional.smooth_l1_loss(outputs["rgb"], target, beta=0.1) * 10.0
-            return {"rgb": rgb, "latents": self.config.latent_loss_mult * outputs["latents"].square().mean()}
+            return {"rgb": rgb, "latent": self.config.latent_loss_mult * outputs["latents"].square().mean()}
         losses = {"rgb": nn.functional.mse_loss(outputs["rgb"], target)}
         if "weights" in outputs:
             spread = distortion_loss(outputs["weights"], outputs["edges"])

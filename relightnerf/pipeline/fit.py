@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from relightnerf.field.folders import METHODS
+
 if TYPE_CHECKING:
     from relightnerf.scene import Scene
     from relightnerf.stage import Stage
 
-_GRIDS, _SPLAT = "relightnerf", "relightnerf-splat"
+_GRIDS, _SPLAT = METHODS
 STEPS = {
     _GRIDS: {"quick": 3600, "full": 12000, "large": 20000},
     _SPLAT: {"quick": 1200, "full": 5000, "large": 8000},

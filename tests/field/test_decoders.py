@@ -8,8 +8,7 @@ from relightnerf.field.decoders import CaptureDecoder, LightDecoder
 def _decoder() -> tuple[LightDecoder, torch.Tensor]:
     torch.manual_seed(0)
     decoder = LightDecoder(features=10, latents=4, hidden=16, basis=6, cues=2)
-    directions = torch.nn.functional.normalize(torch.randn(50, 3), dim=-1)
-    return decoder, decoder.encode(torch.randn(50, 10), directions)
+    return decoder, decoder.encode(torch.randn(50, 10), _directions(50))
 
 
 def _directions(*shape: int) -> torch.Tensor:
@@ -65,5 +64,5 @@ def test_one_step_of_training_reaches_the_light_decoder() -> None:
 def test_an_untrained_capture_decoder_sees_no_view_direction() -> None:
     torch.manual_seed(0)
     decoder, features = CaptureDecoder(features=10), torch.randn(50, 10)
-    directions = torch.nn.functional.normalize(torch.randn(2, 50, 3), dim=-1)
+    directions = _directions(2, 50)
     torch.testing.assert_close(decoder(features, directions[0]), decoder(features, directions[1]), rtol=0, atol=0)
