@@ -1,7 +1,8 @@
 """Training samples of normals: what a fitted field may have made of a scene's geometry, the photo, and the truth.
 
-A field errs in a way of its own. It is good where many photos look and bad where few do, as a rule far away; it rounds
-edges off and smears the ground into what stands on it, while outlines against what is far behind stay sharp.
+A field errs in a way of its own. It is good where many photos look and bad where few do, as a rule far away, where all
+comes to lie at much the same distance; it rounds edges off, fills what is hollow (most of all the dark under a belly, so that things seem to stand on skirts) and makes
+things a little fatter, while outlines against what is far behind stay sharp.
 """
 
 from pathlib import Path
@@ -12,12 +13,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from relightnerf.color import to_float
 from relightnerf.diffusion.light_mixtures import LightMixtures, smooth_noise
 from relightnerf.diffusion.light_pairs import PairChoice, nearest_pixels, resized_normals, resized_picture
 from relightnerf.geometry.normals import depth_normals
 
 _EXACT, _STORED = 0.15, 0.2
 _ROUNDED, _ALIKE = (0.003, 0.025), (0.01, 0.3)
+_FILLED, _HOLLOW, _DEEP = 0.8, (0.01, 0.12), (0.03, 0.3)
+_DARK, _DARKNESS = 0.7, (0.35, 0.8)
+_NEARER, _FAR, _KEPT = 0.6, (0.0, 0.7), (-0.2, 0.8)
+_FATTER, _MOST_FATTER = 0.4, 0.01
 _BUMPS, _CELLS = (3e-4, 1.5e-2), ((6, 13), (12, 25), (24, 49))
 _FURTHER, _UNEVEN, _MOST_BUMP, _HOLES = (0.0, 4.0), 0.8, 0.05, (2.0, 4.0)
 _WINDOWS, _PATCHY = ((1, 3), (2, 5)), (0.3, 3.0)
@@ -67,21 +73,37 @@ class NormalSamples(LightMixtures):
         if kind < _EXACT + _STORED and self.scenes[scene].has_inexact:
             return self._inexact(scene, "depth"), self._inexact(scene, "normal")
         camera = self.scenes[scene].camera
-        fitted = fitted_depth(depth, rng)
+        fitted = fitted_depth(depth, to_float(self._openness(scene)), rng)
         fine, coarse = (depth_normals(camera, fitted, int(rng.integers(*window))) for window in _WINDOWS)
         patches = smooth_noise(depth.shape, rng, (5, 33)) + 0.5 * rng.standard_normal(depth.shape)
         return fitted, np.where((patches > rng.choice([-1, 1]) * rng.uniform(*_PATCHY))[..., None], fine, coarse)
 
 
 def fitted_depth(
-    depth: Float[np.ndarray, "height width"], rng: np.random.Generator
+    depth: Float[np.ndarray, "height width"], openness: Float[np.ndarray, "height width"], rng: np.random.Generator
 ) -> Float[np.ndarray, "height width"]:
-    """Return depth as a field might have it: rounded where surfaces meet, bumpy, more so far away, and with holes."""
+    """Return depth as a field might have it: hollows filled, rounded where surfaces meet, bumpy, and with holes.
+
+    Args:
+        depth: true depth along the camera's -z, 0 where unknown.
+        openness: ambient visibility in [0, 1].
+        rng: draws what is wrong.
+    """
     known = depth > 0
     if not known.any():
         return depth
     size, typical = float(np.sqrt(depth.size)), float(np.median(depth[known]))
     logs = np.log(np.where(known, depth, 10.0 * depth.max())).astype(np.float32)
+    if rng.random() < _NEARER:
+        beyond = np.maximum(logs - np.log(typical) - rng.uniform(*_FAR), 0.0)
+        kept = np.clip(rng.uniform(*_KEPT) + 0.4 * smooth_noise(depth.shape, rng, (3, 13)), 0.0, 1.0)
+        logs -= beyond * (1.0 - kept)
+    if rng.random() < _FATTER:
+        logs = cv2.erode(logs, _disc(size * _MOST_FATTER * rng.random()))
+    if rng.random() < _FILLED:
+        dark = rng.random() < _DARK
+        least = rng.uniform(*_DARKNESS)
+        logs = _filled(logs, np.clip((least - openness) / 0.15, 0.0, 1.0) if dark else np.ones_like(logs), size, rng)
     alike, across = _log_uniform(_ALIKE, rng), size * _log_uniform(_ROUNDED, rng)
     rounded = cv2.bilateralFilter(logs, 0, alike, max(across, 0.3))
     shares = rng.random(len(_CELLS)) ** 2
@@ -90,6 +112,25 @@ def fitted_depth(
     level = np.minimum(level * np.exp(_UNEVEN * smooth_noise(depth.shape, rng, (3, 7))), _MOST_BUMP)
     known = known & (smooth_noise(depth.shape, rng, (5, 13)) < rng.uniform(*_HOLES))
     return np.where(known, np.exp(rounded + level * bumps), 0.0).astype(np.float32)
+
+
+def _filled(
+    logs: Float[np.ndarray, "height width"],
+    part: Float[np.ndarray, "height width"],
+    size: float,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "height width"]:
+    """Bring part of the log depth nearer in narrow hollows, in one place more than in another; deep ones stay open."""
+    across = size * _log_uniform(_HOLLOW, rng)
+    depth = logs - cv2.morphologyEx(logs, cv2.MORPH_OPEN, _disc(across))
+    depth = part * depth * np.exp(-((depth / _log_uniform(_DEEP, rng)) ** 2))
+    depth = cv2.GaussianBlur(depth.astype(np.float32), (0, 0), max(across / 8.0, 0.3))
+    return logs - depth * np.clip(rng.uniform(0.5, 1.5) + 0.4 * smooth_noise(logs.shape, rng, (3, 9)), 0.0, 1.0)
+
+
+def _disc(radius: float) -> np.ndarray:
+    side = 2 * round(radius) + 1
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
 def _log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:

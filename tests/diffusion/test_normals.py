@@ -97,10 +97,10 @@ def test_corrections_are_unit_vectors_where_normals_are_known_and_do_not_depend_
 def test_a_fitted_depth_is_near_the_true_one_and_worse_far_away() -> None:
     depth = np.linspace(1.0, 10.0, 96 * 96, dtype=np.float32).reshape(96, 96)
     depth[:, :6] = 0.0
-    known, near, far = depth > 0, [], []
+    known, openness, near, far = depth > 0, np.ones_like(depth), [], []
     for seed in range(30):
-        fitted = fitted_depth(depth, np.random.default_rng(seed))
-        np.testing.assert_array_equal(fitted, fitted_depth(depth, np.random.default_rng(seed)))
+        fitted = fitted_depth(depth, openness, np.random.default_rng(seed))
+        np.testing.assert_array_equal(fitted, fitted_depth(depth, openness, np.random.default_rng(seed)))
         assert not fitted[~known].any()
         both = known & (fitted > 0)
         assert both.sum() > 0.85 * known.sum()
@@ -108,7 +108,30 @@ def test_a_fitted_depth_is_near_the_true_one_and_worse_far_away() -> None:
         near.append(error[:32][both[:32]].mean())
         far.append(error[-32:][both[-32:]].mean())
     assert np.median(near) < 0.01 and np.mean(far) > 1.3 * np.mean(near)
-    assert not fitted_depth(np.zeros((8, 8), np.float32), np.random.default_rng(0)).any()
+    nothing = np.zeros((8, 8), np.float32)
+    assert not fitted_depth(nothing, nothing, np.random.default_rng(0)).any()
+
+
+def test_a_fitted_depth_fills_narrow_hollows_most_of_all_dark_ones_and_leaves_deep_ones_open() -> None:
+    flat, groove = np.full((96, 96), 2.0, np.float32), (slice(None), slice(46, 50))
+
+    def mean_shift(times: float, openness: float) -> float:
+        depth, visible = flat.copy(), np.ones_like(flat)
+        depth[groove] *= times
+        visible[groove] = openness
+        fits = [fitted_depth(depth, visible, np.random.default_rng(seed))[:, 47:49] for seed in range(60)]
+        return float(np.mean([np.log(fit[fit > 0] / depth[0, 48]).mean() for fit in fits]))
+
+    assert abs(mean_shift(1.0, 1.0)) < 0.1 * np.log(1.02)
+    assert mean_shift(1.02, 0.2) < 1.5 * mean_shift(1.02, 1.0) < -0.1 * np.log(1.02)
+    assert mean_shift(3.0, 1.0) > -0.6 * np.log(3.0)
+
+
+def test_a_fitted_depth_brings_the_far_nearer() -> None:
+    depth = np.repeat(np.geomspace(1.0, 8.0, 96, dtype=np.float32)[:, None], 96, axis=1)
+    fits = [fitted_depth(depth, np.ones_like(depth), np.random.default_rng(seed)) for seed in range(60)]
+    shift = np.mean([np.log(np.where(fit > 0, fit, depth) / depth).mean(axis=1) for fit in fits], axis=0)
+    assert abs(shift[:40]).max() < 0.02 and shift[-5:].mean() < -0.1
 
 
 def test_samples_are_the_same_again_and_mirrored_as_a_mirror_would(scenes: Path) -> None:
