@@ -1,8 +1,9 @@
 """Training samples of normals: what a fitted field may have made of a scene's geometry, the photo, and the truth.
 
 A field errs in a way of its own. It is good where many photos look and bad where few do, as a rule far away, where all
-comes to lie at much the same distance; it rounds edges off, fills what is hollow (most of all the dark under a belly, so that things seem to stand on skirts) and makes
-things a little fatter, while outlines against what is far behind stay sharp.
+comes to lie at much the same distance; it rounds edges off, fills what is hollow (most of all the dark under a belly,
+so that things seem to stand on skirts) and makes things a little fatter, while outlines against what is far behind
+stay sharp.
 """
 
 from pathlib import Path
@@ -21,7 +22,7 @@ from relightnerf.geometry.normals import depth_normals
 _EXACT, _STORED = 0.15, 0.2
 _ROUNDED, _ALIKE = (0.003, 0.025), (0.01, 0.3)
 _FILLED, _HOLLOW, _DEEP = 0.8, (0.01, 0.12), (0.03, 0.3)
-_DARK, _DARKNESS = 0.7, (0.35, 0.8)
+_DARK, _DARKNESS, _FADING = 0.7, (0.35, 0.8), 0.15
 _NEARER, _FAR, _KEPT = 0.6, (0.0, 0.7), (-0.2, 0.8)
 _FATTER, _MOST_FATTER = 0.4, 0.01
 _BUMPS, _CELLS = (3e-4, 1.5e-2), ((6, 13), (12, 25), (24, 49))
@@ -101,9 +102,8 @@ def fitted_depth(
     if rng.random() < _FATTER:
         logs = cv2.erode(logs, _disc(size * _MOST_FATTER * rng.random()))
     if rng.random() < _FILLED:
-        dark = rng.random() < _DARK
-        least = rng.uniform(*_DARKNESS)
-        logs = _filled(logs, np.clip((least - openness) / 0.15, 0.0, 1.0) if dark else np.ones_like(logs), size, rng)
+        dark = np.clip((rng.uniform(*_DARKNESS) - openness) / _FADING, 0.0, 1.0)
+        logs = _filled(logs, dark if rng.random() < _DARK else np.ones_like(dark), size, rng)
     alike, across = _log_uniform(_ALIKE, rng), size * _log_uniform(_ROUNDED, rng)
     rounded = cv2.bilateralFilter(logs, 0, alike, max(across, 0.3))
     shares = rng.random(len(_CELLS)) ** 2
