@@ -21,7 +21,7 @@ from relightnerf.geometry.normals import depth_normals
 
 _EXACT, _STORED = 0.15, 0.2
 _ROUNDED, _ALIKE = (0.003, 0.025), (0.01, 0.3)
-_FILLED, _HOLLOW, _DEEP = 0.8, (0.01, 0.12), (0.03, 0.3)
+_FILLED, _HOLLOW, _DEEP, _FILLING = 0.8, (0.01, 0.12), (0.03, 0.3), (0.5, 1.5)
 _DARK, _DARKNESS, _FADING = 0.7, (0.35, 0.8), 0.15
 _NEARER, _FAR, _KEPT = 0.6, (0.0, 0.7), (-0.2, 0.8)
 _FATTER, _MOST_FATTER = 0.4, 0.01
@@ -97,8 +97,7 @@ def fitted_depth(
     logs = np.log(np.where(known, depth, 10.0 * depth.max())).astype(np.float32)
     if rng.random() < _NEARER:
         beyond = np.maximum(logs - np.log(typical) - rng.uniform(*_FAR), 0.0)
-        kept = np.clip(rng.uniform(*_KEPT) + 0.4 * smooth_noise(depth.shape, rng, (3, 13)), 0.0, 1.0)
-        logs -= beyond * (1.0 - kept)
+        logs -= beyond * (1.0 - _uneven_share(depth.shape, _KEPT, (3, 13), rng))
     if rng.random() < _FATTER:
         logs = cv2.erode(logs, _disc(size * _MOST_FATTER * rng.random()))
     if rng.random() < _FILLED:
@@ -122,10 +121,17 @@ def _filled(
 ) -> Float[np.ndarray, "height width"]:
     """Bring part of the log depth nearer in narrow hollows, in one place more than in another; deep ones stay open."""
     across = size * _log_uniform(_HOLLOW, rng)
-    depth = logs - cv2.morphologyEx(logs, cv2.MORPH_OPEN, _disc(across))
-    depth = part * depth * np.exp(-((depth / _log_uniform(_DEEP, rng)) ** 2))
-    depth = cv2.GaussianBlur(depth.astype(np.float32), (0, 0), max(across / 8.0, 0.3))
-    return logs - depth * np.clip(rng.uniform(0.5, 1.5) + 0.4 * smooth_noise(logs.shape, rng, (3, 9)), 0.0, 1.0)
+    hollow = logs - cv2.morphologyEx(logs, cv2.MORPH_OPEN, _disc(across))
+    hollow = part * hollow * np.exp(-((hollow / _log_uniform(_DEEP, rng)) ** 2))
+    hollow = cv2.GaussianBlur(hollow.astype(np.float32), (0, 0), max(across / 8.0, 0.3))
+    return logs - hollow * _uneven_share(logs.shape, _FILLING, (3, 9), rng)
+
+
+def _uneven_share(
+    shape: tuple[int, ...], mean: tuple[float, float], cells: tuple[int, int], rng: np.random.Generator
+) -> Float[np.ndarray, "height width"]:
+    """Return a share in [0, 1] that differs smoothly from place to place, about a mean drawn between two bounds."""
+    return np.clip(rng.uniform(*mean) + 0.4 * smooth_noise(shape, rng, cells), 0.0, 1.0)
 
 
 def _disc(radius: float) -> np.ndarray:
