@@ -2,7 +2,9 @@
 
 The steps leave their results in a workspace folder: working copies of the photos, COLMAP's database with features and
 matches, and the model. Every step skips what is there, and no step depends on how often it was interrupted: image ids
-are given before features are extracted, every pair is verified with the same seed, and the mapper runs on one thread.
+are given before features are extracted, every pair is verified with the same seed, and the matcher and the mapper run
+on one thread. With several, COLMAP's matcher builds its search trees at once, which now and then spoils one: the BLAS
+in it is not safe for that, and a pair of photos loses some or all of its matches.
 """
 
 import shutil
@@ -209,7 +211,7 @@ def _match(photos: Sequence[Unposed], workspace: Path, database: Path, effort: E
     for group in track(left, "matching photos"):
         if group:
             listed.write_text("".join(f"{names[a]} {names[b]}\n" for a, b in group))
-            pycolmap.match_image_pairs(database, pycolmap.FeatureMatchingOptions(use_gpu=False),
+            pycolmap.match_image_pairs(database, pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1),
                                        pycolmap.ImportedPairingOptions(match_list_path=listed), verification,
                                        pycolmap.Device.cpu)  # fmt: skip
 
