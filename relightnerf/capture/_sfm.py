@@ -2,9 +2,8 @@
 
 The steps leave their results in a workspace folder: working copies of the photos, COLMAP's database with features and
 matches, and the model. Every step skips what is there, and no step depends on how often it was interrupted: image ids
-are given before features are extracted, every pair is verified with the same seed, and the matcher and the mapper run
-on one thread. With several, COLMAP's matcher builds its search trees at once, which now and then spoils one: the BLAS
-in it is not safe for that, and a pair of photos loses some or all of its matches.
+are given before features are extracted, every pair is matched on its own with the same seed, and the mapper runs on one
+thread.
 """
 
 import shutil
@@ -17,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from relightnerf.capture._colmap import capture_from_model
+from relightnerf.capture._matching import match_pairs
 from relightnerf.capture._pairs import pairs_to_match
 from relightnerf.capture._sfm_frame import in_upright_frame
 from relightnerf.capture._types import Capture, Lens, Photo
@@ -203,17 +203,7 @@ def _match(photos: Sequence[Unposed], workspace: Path, database: Path, effort: E
         ids = {image.name: image.image_id for image in opened.read_all_images()}
         image_ids = [ids[_copy_name(photo)] for photo in photos]
         groups = pairs_to_match(opened, image_ids, ordered, effort.all_pairs_up_to, effort.neighbours)
-        left = [[pair for pair in group if not opened.exists_two_view_geometry(*pair)] for group in groups]
-    names = {number: name for name, number in ids.items()}
-    verification = pycolmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = _SEED
-    listed = workspace / "pairs.txt"
-    for group in track(left, "matching photos"):
-        if group:
-            listed.write_text("".join(f"{names[a]} {names[b]}\n" for a, b in group))
-            pycolmap.match_image_pairs(database, pycolmap.FeatureMatchingOptions(use_gpu=False, num_threads=1),
-                                       pycolmap.ImportedPairingOptions(match_list_path=listed), verification,
-                                       pycolmap.Device.cpu)  # fmt: skip
+    match_pairs(database, groups, workspace / "matching")
 
 
 def _map(photos: Sequence[Unposed], workspace: Path, database: Path, model: Path) -> None:

@@ -1,6 +1,8 @@
 """Structure from motion finds the cameras of a real capture, in an upright world, resumed or not."""
 
+import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from relightnerf.capture import Capture, _pairs
 from relightnerf.capture import _sfm as sfm
+from relightnerf.capture._matching import match_pairs
 from relightnerf.capture._pairs import pairs_to_match
 from relightnerf.capture._pictures import picture_size
 from relightnerf.errors import InputError
@@ -74,13 +77,37 @@ def test_an_interrupted_search_ends_with_the_same_bytes(
     _, _, whole = posed
     photos, _ = _demo()
     monkeypatch.setattr(_pairs, "_TILE", 4)
-    for name, calls in [("extract_features", 1), ("match_image_pairs", 2), ("incremental_mapping", 0)]:
+    for name, calls in [("extract_features", 1), ("DatabaseTransaction", 2), ("incremental_mapping", 0)]:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(pycolmap, name, _killed_after(getattr(pycolmap, name), calls))
             sfm.pose_photos(photos, tmp_path, quick=True, ordered=False)
     sfm.pose_photos(photos, tmp_path, quick=True, ordered=False)
     for path in sorted((whole / "model").iterdir()):
         assert (tmp_path / "model" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_matches_do_not_depend_on_how_many_processes_look_for_them(
+    posed: tuple[Capture, np.ndarray, Path], tmp_path: Path
+) -> None:
+    database = shutil.copy(posed[2] / "database.db", tmp_path / "database.db")
+    with pycolmap.Database.open(database) as opened:
+        ids = {image.name: image.image_id for image in opened.read_all_images()}
+        photos, _ = _demo()
+        pairs = list(itertools.combinations([ids[f"{photo.name}.png"] for photo in photos], 2))
+        whole = [_matched(opened, pair) for pair in pairs]
+        for pair in pairs[5:]:
+            opened.delete_matches(*pair)
+            opened.delete_two_view_geometry(*pair)
+    match_pairs(database, [pairs[start::4] for start in range(4)], tmp_path / "scratch")
+    with pycolmap.Database.open(database) as opened:
+        assert [_matched(opened, pair) for pair in pairs] == whole
+    assert sum(len(features) > 0 for features, _ in whole) > VIEWS
+    assert not (tmp_path / "scratch").exists()
+
+
+def _matched(database: pycolmap.Database, pair: tuple[int, int]) -> tuple[bytes, bytes]:
+    geometry = database.read_two_view_geometry(*pair)
+    return database.read_matches(*pair).tobytes(), geometry.inlier_matches.tobytes()
 
 
 def _killed_after(function, calls: int):
