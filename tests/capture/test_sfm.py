@@ -70,6 +70,7 @@ def test_the_world_is_upright_and_of_size_one(posed: tuple[Capture, np.ndarray, 
     assert (poses[:, 2, 1] > 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:.* tasks which were still being processed")  # joblib's, of being interrupted
 def test_an_interrupted_search_ends_with_the_same_bytes(
     posed: tuple[Capture, np.ndarray, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
