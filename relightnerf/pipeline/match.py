@@ -31,8 +31,8 @@ class Match:
     relighter: str = "compact"
     """Whose pictures to match."""
     mode: Literal["auto", "joint", "image", "off"] = "auto"
-    """joint: over all lights of a view together; image: each picture alone; off: colours stay; auto: off for compact,
-    which keeps the photo's colours and brightness, joint for every other relighter."""
+    """joint: over all lights of a view together; image: each picture alone; off: colours stay; auto: off for compact
+    and other models with the ratio codec, which keep the photo's colours and brightness, joint for the rest."""
     consistency: bool = True
     """Give every surface point the mean relighting of the views that see it; needs the scene's geometry."""
     force: bool = False
@@ -80,11 +80,11 @@ class Match:
         return cls(scene, **parameters)
 
     def _colours(self) -> "MatchMode":
-        from relightnerf.relighters import COMPACT
+        from relightnerf.relighters import keeps_colours
 
         if self.mode != "auto":
             return self.mode
-        return "off" if self.relighter == COMPACT else "joint"
+        return "off" if keeps_colours(self.relighter) else "joint"
 
     def _work(
         self,

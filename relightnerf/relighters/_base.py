@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from relightnerf.errors import InputError
+from relightnerf.files import read_json
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 
@@ -120,6 +121,24 @@ def relighter_recipe(name_or_path: str, diffusion: "DiffusionOptions | None" = N
     model = _model_source(name_or_path)
     files = relighter_files(relighter_folder(model, download=False))
     return RelighterRecipe(relighter_name(model), diffusion_parameters(diffusion or DiffusionOptions()), files)
+
+
+def keeps_colours(name_or_path: str) -> bool:
+    """Return whether a relighter multiplies the photo, so that its pictures have the photo's colours and brightness.
+
+    Models with the ratio codec do, the package's own among them. Of a model that is not here any more nothing is known:
+    False.
+    """
+    from relightnerf.diffusion.hub import relighter_folder
+
+    if name_or_path == SHADING:
+        return False
+    try:
+        folder = relighter_folder(_model_source(name_or_path), download=False)
+    except InputError:
+        return False
+    codec = folder / "codec" / "codec.json"
+    return codec.is_file() and read_json(codec).get("kind") == "ratio"
 
 
 def diffusion_parameters(options: "DiffusionOptions") -> dict[str, Any]:
