@@ -38,7 +38,7 @@ def match_pairs(database: Path, groups: Sequence[Sequence[Pair]], scratch: Path)
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(exist_ok=True)
     features = shutil.copy(database, scratch / "features.db")
-    workers = min(len(groups), os.cpu_count() or 1)
+    workers = min(len(groups), joblib.cpu_count())  # of this container, not of its host
     run = joblib.Parallel(workers, return_as="generator_unordered", pre_dispatch="n_jobs", idle_worker_timeout=_IDLE_S)
     found: Iterator[Path] = run(joblib.delayed(_match_group)(features, group) for group in groups)
     for result in track(found, "matching photos", total=len(groups)):
