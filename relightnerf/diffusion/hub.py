@@ -12,6 +12,8 @@ from relightnerf.files import list_files
 
 SETTINGS = "relighter.json"
 """Name of the file that makes a folder a relighting model."""
+CODEC_FILE = "codec.json"
+"""File of a codec's folder that says its kind (and, for a codec without weights, its settings)."""
 _MODEL_PATTERNS = (SETTINGS, "*.json", "*.safetensors", "*/*.json", "*/*.safetensors")
 
 

@@ -100,8 +100,10 @@ class Match:
         from relightnerf.lights import save_lights
         from relightnerf.progress import track
 
+        colours = self._colours()
+
         def matched(name: str) -> "Float[np.ndarray, 'lights height width 3']":
-            return self._matched(scene, name, [relit / path.name for path in outputs[name]])
+            return _matched(scene, name, [relit / path.name for path in outputs[name]], colours)
 
         outputs = {name: [scene.matched / f"{name}__{light}.png" for light in lights.names] for name in names}
         missing = [i for i, name in enumerate(names) if not all(path.is_file() for path in outputs[name])]
@@ -121,19 +123,20 @@ class Match:
         shutil.rmtree(maps, ignore_errors=True)
         save_lights(scene.matched / "lights.json", lights)
 
-    def _matched(
-        self, scene: "Scene", name: str, paths: Sequence[Path]
-    ) -> "Float[np.ndarray, 'lights height width 3']":
-        import numpy as np
 
-        from relightnerf.color import to_float
-        from relightnerf.images import read_image
-        from relightnerf.matching import match_images
+def _matched(
+    scene: "Scene", name: str, paths: Sequence[Path], colours: "MatchMode"
+) -> "Float[np.ndarray, 'lights height width 3']":
+    import numpy as np
 
-        photo = to_float(read_image(scene.image_path(name)))
-        mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
-        pictures = to_float(np.stack([read_image(path) for path in paths]))
-        return match_images(pictures, photo, self._colours(), mask)
+    from relightnerf.color import to_float
+    from relightnerf.images import read_image
+    from relightnerf.matching import match_images
+
+    photo = to_float(read_image(scene.image_path(name)))
+    mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
+    pictures = to_float(np.stack([read_image(path) for path in paths]))
+    return match_images(pictures, photo, colours, mask)
 
 
 def _report(consistency: "SceneConsistency", outputs: Mapping[str, Sequence[Path]], path: Path) -> None:

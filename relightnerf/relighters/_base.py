@@ -129,15 +129,15 @@ def keeps_colours(name_or_path: str) -> bool:
     Models with the ratio codec do, the package's own among them. Of a model that is not here any more nothing is known:
     False.
     """
-    from relightnerf.diffusion.hub import relighter_folder
-
     if name_or_path == SHADING:
         return False
+    from relightnerf.diffusion.hub import CODEC_FILE, relighter_folder
+
     try:
         folder = relighter_folder(_model_source(name_or_path), download=False)
     except InputError:
         return False
-    codec = folder / "codec" / "codec.json"
+    codec = folder / "codec" / CODEC_FILE
     return codec.is_file() and read_json(codec).get("kind") == "ratio"
 
 

@@ -11,10 +11,11 @@ ratio   small models and photos of any size: the latent changes the photo's ligh
 
 from pathlib import Path
 
-from relightnerf.diffusion.codecs._base import CODEC_FILE, ImageCodec
+from relightnerf.diffusion.codecs._base import ImageCodec
 from relightnerf.diffusion.codecs.edge import EdgeCodec, EdgePreservingAutoencoder, edge_decoder_loss
 from relightnerf.diffusion.codecs.kl import KlCodec
 from relightnerf.diffusion.codecs.ratio import RatioCodec, RatioSettings
+from relightnerf.diffusion.hub import CODEC_FILE
 from relightnerf.errors import InputError
 from relightnerf.files import read_json
 

@@ -7,11 +7,9 @@ from typing import Any, ClassVar, Protocol
 from jaxtyping import Float
 from torch import Tensor
 
+from relightnerf.diffusion.hub import CODEC_FILE
 from relightnerf.errors import InputError
 from relightnerf.files import atomic_path, read_json, write_json
-
-CODEC_FILE = "codec.json"
-"""File of a codec's folder that says its kind (and, for a codec without weights, its settings)."""
 
 
 class ImageCodec(Protocol):

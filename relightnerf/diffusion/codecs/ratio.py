@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from relightnerf.diffusion.codecs._base import CODEC_FILE, check_factor, read_settings
+from relightnerf.diffusion.codecs._base import check_factor, read_settings
+from relightnerf.diffusion.hub import CODEC_FILE
 from relightnerf.errors import InputError
 from relightnerf.files import write_json
 from relightnerf.srgb import linear_from_srgb, srgb_from_linear
