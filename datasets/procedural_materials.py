@@ -13,7 +13,7 @@ from PIL import Image
 from procedural_shapes import split_of
 from sphere_textures import random_texture
 
-from relightnerf.color import srgb_to_linear, to_float
+from relightnerf.imaging.color import srgb_to_linear, to_float
 
 Rng = np.random.Generator
 Texture = NDArray[np.float32]

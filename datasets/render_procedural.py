@@ -26,15 +26,15 @@ import tyro
 from scipy.ndimage import binary_erosion
 
 from relightnerf.cameras import Camera
-from relightnerf.color import linear_to_srgb, to_uint8
 from relightnerf.diffusion.conditions import normalized_depth
-from relightnerf.diffusion.light_folders import INEXACT, LightFolder, is_made, write_light_folder
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_path
-from relightnerf.images import parse_size, write_image
+from relightnerf.imaging.color import linear_to_srgb, to_uint8
+from relightnerf.imaging.contact_sheet import contact_sheet
+from relightnerf.io.files import atomic_path
+from relightnerf.io.images import parse_size, write_image
 from relightnerf.lights import LightSet
 from relightnerf.progress import say, track
-from relightnerf.sheets import contact_sheet
+from relightnerf.training.data.light_folders import INEXACT, LightFolder, is_made, write_light_folder
 
 if TYPE_CHECKING:
     import open3d as o3d
@@ -133,9 +133,9 @@ def make_scene(config: Config, index: int, seen: SeenArrangement, rng: np.random
 
 def add_inexact_geometry(config: Config, index: int, seen: SeenArrangement) -> None:
     """Write what a fitted field would have for scene `index`'s geometry beside the true one."""
-    from relightnerf.evaluation.field_geometry import field_like
     from relightnerf.geometry.cue import ViewCues
     from relightnerf.geometry.views import View
+    from relightnerf.training.benchmark.field_geometry import field_like
 
     scene = LightFolder.load(scene_folder(config, index))
     _, camera, rays, hits = seen

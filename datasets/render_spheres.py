@@ -20,12 +20,12 @@ import sphere_scene as ss
 import tyro
 from sphere_textures import Array
 
-from relightnerf.color import linear_to_srgb, to_uint8
-from relightnerf.diffusion.light_folders import is_made, write_light_folder
 from relightnerf.errors import InputError
-from relightnerf.images import parse_size, write_image
+from relightnerf.imaging.color import linear_to_srgb, to_uint8
+from relightnerf.io.images import parse_size, write_image
 from relightnerf.lights import LightSet
 from relightnerf.progress import say, track
+from relightnerf.training.data.light_folders import is_made, write_light_folder
 
 SPLITS = {"train": 0, "test": 1}
 OVERSAMPLING = 2

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import tyro
 
-from relightnerf.images import write_image
+from relightnerf.io.images import write_image
 from relightnerf.lights import (
     angles_from_direction,
     direction_from_angles,

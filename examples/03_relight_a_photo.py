@@ -9,15 +9,15 @@ import numpy as np
 import tyro
 
 from relightnerf.cameras import Camera
-from relightnerf.color import linear_to_srgb, to_uint8
 from relightnerf.geometry.mesh import depth_mesh
 from relightnerf.geometry.normals import depth_normals
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
-from relightnerf.images import write_image
+from relightnerf.imaging.color import linear_to_srgb, to_uint8
+from relightnerf.imaging.contact_sheet import contact_sheet
+from relightnerf.io.images import write_image
 from relightnerf.lights import direction_from_angles, gray_ball
 from relightnerf.relighters import load_relighter
-from relightnerf.sheets import contact_sheet
 
 LIGHTS = {"photo": (-50.0, 30.0), "right": (60.0, 20.0), "above": (0.0, 75.0)}
 

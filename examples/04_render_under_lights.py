@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from relightnerf.color import srgb_to_linear, to_uint8
-from relightnerf.field.rendering import FieldRenderer
-from relightnerf.images import write_image
+from relightnerf.field.loading import load_renderer
+from relightnerf.imaging.color import srgb_to_linear, to_uint8
+from relightnerf.io.images import write_image
 from relightnerf.lights import Lighting, direction_from_angles
 from relightnerf.scene import Scene
 
@@ -24,11 +24,11 @@ def main(scene: Path, output: Path, view: int = 0) -> None:
         view: number of the camera.
     """
     opened = Scene.load(scene)
-    renderer = FieldRenderer.load(opened)
+    renderer = load_renderer(opened)
     seen = renderer.features(opened.cameras()[view])  # one pass through the field; any number of lights follow
 
     def far(azimuth_deg: float, elevation_deg: float, color: float | np.ndarray) -> Lighting:
-        return Lighting.far(direction_from_angles(azimuth_deg, elevation_deg, "world", opened.world_up), color)
+        return Lighting.directional(direction_from_angles(azimuth_deg, elevation_deg, "world", opened.world_up), color)
 
     warm, cool = far(30.0, 40.0, np.array([0.5, 0.35, 0.2])), far(210.0, 25.0, np.array([0.1, 0.2, 0.4]))
     pictures = {

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from relightnerf.color import to_uint8
-from relightnerf.field.rendering import FieldRenderer
-from relightnerf.hdr import read_hdr
-from relightnerf.images import write_image
+from relightnerf.field.loading import load_renderer
+from relightnerf.imaging.color import to_uint8
+from relightnerf.imaging.contact_sheet import contact_sheet
+from relightnerf.io.hdr import read_hdr
+from relightnerf.io.images import write_image
 from relightnerf.lights import environment_lighting
 from relightnerf.scene import Scene
-from relightnerf.sheets import contact_sheet
 
 
 def made_sky(rows: int = 32) -> np.ndarray:
@@ -38,7 +38,7 @@ def main(scene: Path, output: Path, envmap: Path | None = None, samples: int = 3
     """
     opened = Scene.load(scene)
     radiance = made_sky() if envmap is None else read_hdr(envmap)
-    renderer = FieldRenderer.load(opened)
+    renderer = load_renderer(opened)
     seen = renderer.features(opened.cameras()[0])
     pictures, labels = [], []
     for turn_deg in 360.0 * np.arange(turns) / turns:

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from relightnerf.color import linear_to_srgb, srgb_to_linear, to_uint8
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import SceneViews, View
-from relightnerf.images import write_image
+from relightnerf.imaging.color import linear_to_srgb, srgb_to_linear, to_uint8
+from relightnerf.io.images import write_image
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, reference_lights, save_lights
 from relightnerf.relighters import Relighter
 from relightnerf.scene import Scene

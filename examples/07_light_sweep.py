@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from relightnerf.camera_paths import standing
+from relightnerf.cameras.paths import standing
 from relightnerf.lights import direction_from_angles
-from relightnerf.rendering import SceneRenderer
+from relightnerf.render.frames import lit_frames
+from relightnerf.render.scene_renderer import SceneRenderer
 from relightnerf.scene import Scene
 
 
@@ -28,7 +29,7 @@ def main(scene: Path, output: Path, elevation_deg: float = 35.0, frames: int = 6
     cameras = standing(opened.cameras(), opened.world_up, frames)
     azimuths_deg = 360.0 * np.arange(frames) / frames
     lights = [direction_from_angles(azimuth, elevation_deg, "world", opened.world_up) for azimuth in azimuths_deg]
-    SceneRenderer(opened).video(cameras, lights, output, fps)
+    SceneRenderer(opened).video(lit_frames(cameras, lights), output, fps)
 
 
 if __name__ == "__main__":

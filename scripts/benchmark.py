@@ -24,14 +24,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from relightnerf.camera_paths import resized
 from relightnerf.cameras import load_cameras
-from relightnerf.color import to_float
 from relightnerf.devices import peak_memory_gib, resolve_device
 from relightnerf.field.dataparser import RelightDataParser, RelightDataParserConfig, scene_frame
-from relightnerf.field.rendering import FieldRenderer
-from relightnerf.files import write_json
-from relightnerf.images import read_image
+from relightnerf.field.renderer import FieldRenderer
+from relightnerf.imaging.color import to_float
+from relightnerf.io.files import write_json
+from relightnerf.io.images import read_image
 from relightnerf.lights import Lighting, load_lights, spread_directions
 from relightnerf.scene import Scene
 
@@ -99,7 +98,7 @@ def _in_a_process(function: Any, *arguments: Any) -> dict[str, Any]:
 
 
 def _our_field(options: Benchmark) -> dict[str, Any]:
-    from relightnerf.field.method import field_config
+    from relightnerf.methods.grids import field_config
 
     has_lights = (options.scene / "matched" / "lights.json").is_file()
     config = field_config(options.steps, options.light_steps if has_lights else 0)
@@ -238,12 +237,12 @@ def _psnr(prediction: Tensor, truth: Tensor) -> float:
 
 def _frame_seconds(renderer: FieldRenderer, scene: Scene, has_lights: bool) -> dict[str, float]:
     """Time pictures of 256x256: a new camera; and at the same camera another light, a map, a lamp."""
-    camera = resized(scene.cameras(), _SIZE, _SIZE)[0]
+    camera = scene.cameras().resized(_SIZE, _SIZE)[0]
     seconds = {"camera": _median_seconds(lambda: renderer.relight(renderer.features(camera)))}
     if has_lights:
         buffer, directions = renderer.features(camera), spread_directions(_MAP_DIRECTIONS, lowest_z=0.0)
         sky = Lighting(directions, np.full((len(directions), 3), 1.0 / len(directions)))
-        lamp = Lighting.near(renderer.center_world + directions[0])
+        lamp = Lighting.point(renderer.center_world + directions[0])
         renderer.relight(buffer, sky)  # what is kept of a camera for any map after this one
         seconds["light"] = _median_seconds(lambda: renderer.relight(buffer, directions[0]))
         seconds["map"] = _median_seconds(lambda: renderer.relight(buffer, sky))

@@ -30,7 +30,7 @@ from relightnerf.diffusion.denoisers import ControlledUNet
 from relightnerf.diffusion.model import ModelSettings, RelightingModel
 from relightnerf.diffusion.schedules import SamplerName
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_path
+from relightnerf.io.files import atomic_path
 from relightnerf.progress import show, track
 
 _GROUP = 8

@@ -19,17 +19,17 @@ import tyro
 from train_controlnet import RECIPES
 
 from relightnerf.cli import run_command
-from relightnerf.color import srgb_to_linear, to_float
-from relightnerf.diffusion.light_folders import LightFolder
-from relightnerf.diffusion.training.checkpoints import read_points
-from relightnerf.diffusion.training.config import ControlNetRun
-from relightnerf.diffusion.training.controlnet import ControlNetObjective, RelitPair
-from relightnerf.diffusion.training.networks import new_model
-from relightnerf.diffusion.training.trainer import train
-from relightnerf.evaluation.light_direction import direction_error_deg, fitted_direction
-from relightnerf.files import read_json, write_json
-from relightnerf.images import read_image, write_image
+from relightnerf.imaging.color import srgb_to_linear, to_float
+from relightnerf.io.files import read_json, write_json
+from relightnerf.io.images import read_image, write_image
 from relightnerf.progress import say
+from relightnerf.training.benchmark.light_direction import direction_error_deg, fitted_direction
+from relightnerf.training.checkpoints import read_points
+from relightnerf.training.config import ControlNetRun
+from relightnerf.training.controlnet import ControlNetObjective, RelitPair
+from relightnerf.training.data.light_folders import LightFolder
+from relightnerf.training.networks import new_model
+from relightnerf.training.trainer import train
 
 _CALIBRATION_STEPS = 40
 _VALIDATIONS = 10

@@ -15,7 +15,7 @@ import tyro
 from jaxtyping import Float
 
 from relightnerf.cli import run_command
-from relightnerf.files import atomic_path
+from relightnerf.io.files import atomic_path
 from relightnerf.lights import direction_from_angles
 
 WIDTH, HEIGHT, RADIUS = 460, 300, 140.0

@@ -20,21 +20,29 @@ import numpy as np
 import tyro
 
 from relightnerf.cli import run_command
-from relightnerf.color import to_uint8
 from relightnerf.diffusion.conditions import PARTS
-from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
 from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.errors import InputError
-from relightnerf.evaluation._lpips import BACKBONE_FILE, find_backbone, lpips_distance
+from relightnerf.evaluation.lpips import BACKBONE_FILE, find_backbone, lpips_distance
 from relightnerf.evaluation.metrics import Distance
-from relightnerf.evaluation.photometric import PhotometricObject, read_photometric
-from relightnerf.evaluation.relighting import Identity, light_scores, picture_scores, relit_photo
-from relightnerf.evaluation.relighting_report import IDENTITY, SOURCE, TRUTH, PairScores, markdown, sheets, summary
-from relightnerf.evaluation.relit_cases import RelitCase, check_scene, photometric_cases, set_case
-from relightnerf.files import atomic_path, plain_json, write_json
-from relightnerf.images import write_image
+from relightnerf.imaging.color import to_uint8
+from relightnerf.io.files import atomic_path, plain_json, write_json
+from relightnerf.io.images import write_image
 from relightnerf.progress import say, track
 from relightnerf.relighters import Relighter, load_relighter
+from relightnerf.training.benchmark.photometric import PhotometricObject, read_photometric
+from relightnerf.training.benchmark.relighting import Identity, light_scores, picture_scores, relit_photo
+from relightnerf.training.benchmark.relighting_report import (
+    IDENTITY,
+    SOURCE,
+    TRUTH,
+    PairScores,
+    markdown,
+    sheets,
+    summary,
+)
+from relightnerf.training.benchmark.relit_cases import RelitCase, check_scene, photometric_cases, set_case
+from relightnerf.training.data.light_folders import LightFolder, find_light_folders
 
 _SET, _REAL = "set", "photometric"
 _SHOWN_PARTS = {"compact-rgb": ("rgb",), "compact-rgb-depth": ("rgb", "depth")}

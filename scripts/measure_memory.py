@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Cameras, save_cameras
-from relightnerf.field.runs import run_config
-from relightnerf.field.training import train
-from relightnerf.images import write_image
+from relightnerf.cameras.paths import look_at
+from relightnerf.field.fitting import train
+from relightnerf.io.images import write_image
 from relightnerf.lights import LightSet, save_lights, spread_directions
+from relightnerf.methods.runs import run_config
 from relightnerf.scene import Scene
 
 _STEPS = 20

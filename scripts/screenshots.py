@@ -18,7 +18,7 @@ from PIL import Image
 
 from relightnerf.cli import run_command
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_path
+from relightnerf.io.files import atomic_path
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SCREEN = {"viewport": {"width": 1280, "height": 1120}}

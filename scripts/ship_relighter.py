@@ -42,7 +42,7 @@ class ShipRelighter:
         from relightnerf.diffusion.denoisers import ControlledUNet
         from relightnerf.diffusion.model import RelightingModel
         from relightnerf.diffusion.normals import load_normals
-        from relightnerf.files import atomic_path, list_files, read_json, write_json
+        from relightnerf.io.files import atomic_path, list_files, read_json, write_json
         from relightnerf.progress import say
 
         model = RelightingModel.load(str(self.model), dtype=torch.float16)

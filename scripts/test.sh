@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, then checks style, types and behaviour.
+# Installs what the tests need, then checks style, types, imports (every package from below only) and behaviour.
 #
 #   scripts/test.sh [pytest's arguments]
 #
@@ -13,5 +13,6 @@ unset PYTHONDONTWRITEBYTECODE # the tests' child processes start three times fas
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
+.venv/bin/lint-imports --no-logo --no-cache
 export OMP_WAIT_POLICY=passive # processes that share the cores must not keep them busy with waiting
 .venv/bin/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile "$@"

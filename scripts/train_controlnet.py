@@ -16,7 +16,7 @@ import tyro
 
 from relightnerf.cli import run_command
 from relightnerf.diffusion.options import DEFAULT_BASE
-from relightnerf.diffusion.training.config import ControlNetRun, NetworkConfig
+from relightnerf.training.config import ControlNetRun, NetworkConfig
 
 _REFERENCE = ControlNetRun(
     data=Path("data/multi_illumination/train"),
@@ -97,7 +97,7 @@ class TrainControlNet:
     settings: ControlNetRun
 
     def run(self) -> None:
-        from relightnerf.diffusion.training.controlnet import train_controlnet
+        from relightnerf.training.controlnet import train_controlnet
 
         train_controlnet(self.settings)
 

@@ -16,7 +16,7 @@ import tyro
 
 from relightnerf.cli import run_command
 from relightnerf.diffusion.options import DEFAULT_BASE
-from relightnerf.diffusion.training.config import DecoderRun
+from relightnerf.training.config import DecoderRun
 
 _REFERENCE = DecoderRun(
     data=Path("data/multi_illumination/train"),
@@ -47,7 +47,7 @@ class TrainDecoder:
     settings: DecoderRun
 
     def run(self) -> None:
-        from relightnerf.diffusion.training.decoder import train_decoder
+        from relightnerf.training.decoder import train_decoder
 
         train_decoder(self.settings)
 

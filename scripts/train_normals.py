@@ -15,7 +15,7 @@ from pathlib import Path
 import tyro
 
 from relightnerf.cli import run_command
-from relightnerf.diffusion.training.config import NormalsRun
+from relightnerf.training.config import NormalsRun
 
 _DEFAULT = NormalsRun(
     data=Path("data/procedural/train"),
@@ -42,7 +42,7 @@ class TrainNormals:
     settings: NormalsRun
 
     def run(self) -> None:
-        from relightnerf.diffusion.training.normals import train_normals
+        from relightnerf.training.normals import train_normals
 
         train_normals(self.settings)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from relightnerf.color import linear_to_srgb, srgb_to_linear
 from relightnerf.geometry.views import View
+from relightnerf.imaging.color import linear_to_srgb, srgb_to_linear
 from relightnerf.lights import LightSet
 
 LIGHTS = LightSet("world", ("left", "right", "top"), np.array([[0.8, 0, 0.6], [-0.6, 0, 0.8], [0, 0, 1.0]]))

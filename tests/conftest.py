@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from filelock import FileLock
+from tiny_models import write_light_sets, write_tiny_base
 
-from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Cameras, save_cameras
+from relightnerf.cameras.paths import look_at
 from relightnerf.scene import Scene
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _made_once(path: Path, make: Callable[[Path], None]) -> Path:
 
 
 def _make_capture(folder: Path) -> None:
-    from relightnerf.images import write_array, write_image
+    from relightnerf.io.images import write_array, write_image
 
     angles = 2.0 * np.pi * np.arange(VIEWS) / VIEWS
     positions = np.stack([3.0 * np.cos(angles), 3.0 * np.sin(angles), 1.2 + 0.6 * (np.arange(VIEWS) % 2)], axis=-1)
@@ -88,6 +89,18 @@ def _make_scene(root: Path, capture: Path) -> None:
     Fit(root, steps=30, device="cpu").run()
 
 
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Stable Diffusion folder; to be read only."""
+    return write_tiny_base(tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="session")
+def light_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three scenes under four lights each; to be read only."""
+    return write_light_sets(tmp_path_factory.mktemp("sets"))
+
+
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """The system's Chromium, see ``tests/browser.py``; no longer than a module, as it brings a running event loop."""
@@ -112,8 +125,8 @@ def _photos(cameras: Cameras) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield each camera's photo (8-bit sRGB) and depth (world units)."""
     import open3d as o3d
 
-    from relightnerf.color import linear_to_srgb, to_uint8
     from relightnerf.geometry.raycast import RayScene
+    from relightnerf.imaging.color import linear_to_srgb, to_uint8
 
     corners = np.array([[-4.0, -4, 0], [4, -4, 0], [4, 4, 0], [-4, 4, 0]])
     floor = o3d.geometry.TriangleMesh(

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from relightnerf.cameras import Camera
-from relightnerf.diffusion.light_folders import LightFolder, write_light_folder
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, LightSet
+from relightnerf.training.data.light_folders import LightFolder, write_light_folder
 
 SIZE, FOV_DEG = 48, 40.0
 _DIRECTIONS = np.array([[0.8, 0.3, 0.5], [-0.7, 0.5, 0.5], [0.1, 0.8, 0.6]])

@@ -3,7 +3,7 @@
 import numpy as np
 
 from relightnerf.cameras import Camera
-from relightnerf.export.gaussians import Gaussians
+from relightnerf.io.gaussians import Gaussians
 
 _BLUR = 0.3  # what viewers add to each projected variance, pixels squared
 

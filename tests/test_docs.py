@@ -21,7 +21,7 @@ from relightnerf.capture import _video
 from relightnerf.lights import direction_from_angles
 from relightnerf.pipeline import fit, geometry, prepare
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 PAGES = (*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", *sorted(ROOT.glob("datasets/**/README.md")))
 MODEL_CARD = ROOT / "relightnerf" / "weights" / "compact" / "README.md"
 

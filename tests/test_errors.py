@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 import torch
 
-from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Cameras, save_cameras
+from relightnerf.cameras.paths import look_at
 from relightnerf.cli import main
 from relightnerf.errors import InputError
-from relightnerf.files import file_digest, read_json, write_json
-from relightnerf.images import write_array, write_image
+from relightnerf.io.files import file_digest, read_json, write_json
+from relightnerf.io.images import write_array, write_image
 from relightnerf.lights import LightSet, save_lights
 from relightnerf.scene import Scene
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 VIEWS, LIGHTS = ("a", "b"), ("left", "right")
 
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import tyro
 
-from relightnerf.color import srgb_to_linear, to_float
-from relightnerf.hdr import write_hdr
-from relightnerf.images import read_image
+from relightnerf.imaging.color import srgb_to_linear, to_float
+from relightnerf.io.hdr import write_hdr
+from relightnerf.io.images import read_image
 from relightnerf.lights import angles_from_direction, fit_ball_direction
 from relightnerf.pipeline.match import Match
 from relightnerf.scene import Scene
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 

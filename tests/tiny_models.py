@@ -7,15 +7,15 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
 
-from relightnerf.color import to_uint8
 from relightnerf.diffusion.base import load_base, save_prompt
 from relightnerf.diffusion.codecs import KlCodec
 from relightnerf.diffusion.conditions import REFERENCE_PARTS
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.diffusion.denoisers import ControlledUNet
-from relightnerf.diffusion.light_folders import write_light_folder
 from relightnerf.diffusion.model import ModelSettings, RelightingModel
+from relightnerf.imaging.color import to_uint8
 from relightnerf.lights import IRRADIANCE, LightSet
+from relightnerf.training.data.light_folders import write_light_folder
 
 TOKENS, WIDTH = 3, 8
 

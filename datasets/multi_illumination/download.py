@@ -27,7 +27,7 @@ import tyro
 
 from relightnerf.cli import run_command
 from relightnerf.errors import InputError
-from relightnerf.files import write_json
+from relightnerf.io.files import write_json
 from relightnerf.progress import say, track
 
 BLOCK = 1 << 20

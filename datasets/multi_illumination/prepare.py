@@ -23,14 +23,14 @@ from depth_models import load_depth_model
 from numpy.typing import NDArray
 
 from relightnerf.cli import run_command
-from relightnerf.color import LUMINANCE, linear_to_srgb, srgb_to_linear, to_float, to_uint8
-from relightnerf.diffusion.light_folders import is_made, write_light_folder
 from relightnerf.errors import InputError
-from relightnerf.files import read_json, write_json
-from relightnerf.hdr import read_hdr
-from relightnerf.images import parse_size, read_image, write_array
+from relightnerf.imaging.color import LUMINANCE, linear_to_srgb, srgb_to_linear, to_float, to_uint8
+from relightnerf.io.files import read_json, write_json
+from relightnerf.io.hdr import read_hdr
+from relightnerf.io.images import parse_size, read_image, write_array
 from relightnerf.lights import LightSet, fit_ball_direction, light_entries, reference_lights
 from relightnerf.progress import say, track
+from relightnerf.training.data.light_folders import is_made, write_light_folder
 
 Kind = Literal["exr", "jpg"]
 TEST_PREFIX = "everett"

@@ -21,7 +21,7 @@ from relightnerf.capture._pictures import (
 from relightnerf.capture._points import read_points
 from relightnerf.capture._types import Capture, Lens, Photo, Points, SourceOptions
 from relightnerf.errors import InputError
-from relightnerf.files import read_json
+from relightnerf.io.files import read_json
 
 _MODELS = {
     "SIMPLE_PINHOLE": "OPENCV",

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from PIL import Image, ImageOps
 
 from relightnerf.errors import InputError
-from relightnerf.images import named_errors
+from relightnerf.io.images import named_errors
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".heic", ".heif", ".webp", ".tif", ".tiff", ".bmp")
 _HEIF_SUFFIXES = (".heic", ".heif")

@@ -6,7 +6,7 @@ import numpy as np
 
 from relightnerf.capture._types import Points
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_path
+from relightnerf.io.files import atomic_path
 
 _GRAY = 128
 

@@ -11,7 +11,7 @@ from relightnerf.capture._pictures import enable_heif, opaque_pixels, same_shape
 from relightnerf.capture._points import write_points
 from relightnerf.capture._types import Capture, Photo
 from relightnerf.errors import InputError
-from relightnerf.images import read_image, write_image
+from relightnerf.io.images import read_image, write_image
 from relightnerf.progress import track
 
 _HALF = 128

@@ -21,8 +21,8 @@ from relightnerf.capture._pairs import pairs_to_match
 from relightnerf.capture._sfm_frame import in_upright_frame
 from relightnerf.capture._types import Capture, Lens, Photo
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_path
-from relightnerf.images import read_image, write_image
+from relightnerf.io.files import atomic_path
+from relightnerf.io.images import read_image, write_image
 from relightnerf.progress import say, track
 
 if TYPE_CHECKING:

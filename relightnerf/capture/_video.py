@@ -12,7 +12,7 @@ from relightnerf.capture._pictures import picture_size
 from relightnerf.capture._sfm import FEWEST_PHOTOS, Unposed, pose_photos
 from relightnerf.capture._types import Capture, SourceOptions
 from relightnerf.errors import InputError
-from relightnerf.images import write_image
+from relightnerf.io.images import write_image
 from relightnerf.progress import say, track
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Float
 
-from relightnerf.color import linear_to_srgb, srgb_to_linear
 from relightnerf.consistency._maps import OFFSET
 from relightnerf.geometry.views import View
+from relightnerf.imaging.color import linear_to_srgb, srgb_to_linear
 
 _SIGMA_PHOTO, _SIGMA_DEPTH, _SIGMA_NORMAL, _SIGMA_KNOWN = 0.1, 0.1, 0.3, 0.1
 _LEAST_TRUST = 0.02
@@ -46,7 +46,7 @@ def corrected_pictures(
 def _upsampled(correction: np.ndarray, trust: np.ndarray, view: View, side: int) -> np.ndarray:
     import torch
 
-    from relightnerf.upsampling import Kernel, upsampled_chunks
+    from relightnerf.imaging.joint_bilateral import Kernel, upsampled_chunks
 
     lights, low_height, low_width, _ = correction.shape
     height, width = view.depth.shape

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from relightnerf.cameras import Camera
-from relightnerf.color import srgb_to_linear
 from relightnerf.geometry.views import View
+from relightnerf.imaging.color import srgb_to_linear
 
 OFFSET = 0.004
 """Added to linear values before they are divided, so that black has a ratio."""

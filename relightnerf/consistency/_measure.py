@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 
-from relightnerf.color import linear_to_srgb
 from relightnerf.consistency._maps import OFFSET, RatioMaps
 from relightnerf.consistency._reconcile import light_angles_deg
+from relightnerf.imaging.color import linear_to_srgb
 
 SAME_LIGHT_DEG = 5.0
 """Lights of two views that differ by no more count as one when their pictures are compared."""

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from scipy import sparse
 
-from relightnerf.color import to_uint8
 from relightnerf.consistency._apply import corrected_pictures
 from relightnerf.consistency._maps import RatioMaps, Surface, cell_size
 from relightnerf.consistency._measure import SAME_LIGHT_DEG, Disagreement
 from relightnerf.consistency._reconcile import correction, light_closeness, robust_mean, seen_by, view_gains
 from relightnerf.consistency._warps import neighbours, warp
-from relightnerf.files import atomic_path
 from relightnerf.geometry.views import SceneViews
+from relightnerf.imaging.color import to_uint8
+from relightnerf.io.files import atomic_path
 from relightnerf.lights import LightSet
 from relightnerf.progress import track
 

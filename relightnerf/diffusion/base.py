@@ -11,7 +11,7 @@ from torch import Tensor
 
 from relightnerf.diffusion.hub import cache_path, model_folder, named_model_errors
 from relightnerf.diffusion.schedules import NoiseSchedule
-from relightnerf.files import atomic_path, read_json
+from relightnerf.io.files import atomic_path, read_json
 
 PROMPT_FILE = "prompt.safetensors"
 """File in a base's or a model's folder with the embedding of the empty prompt."""

@@ -28,10 +28,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relightnerf.color import LUMINANCE
 from relightnerf.errors import InputError
+from relightnerf.imaging.color import LUMINANCE
+from relightnerf.imaging.color_tensors import linear_from_srgb
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
-from relightnerf.srgb import linear_from_srgb
 
 PARTS = {
     "rgb": 3,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from relightnerf.errors import InputError, first_line
-from relightnerf.files import list_files
+from relightnerf.io.files import list_files
 
 SETTINGS = "relighter.json"
 """Name of the file that makes a folder a relighting model."""

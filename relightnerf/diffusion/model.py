@@ -21,7 +21,7 @@ from relightnerf.diffusion.sampling import sample
 from relightnerf.diffusion.schedules import NoiseSchedule, SamplerName
 from relightnerf.diffusion.sizes import resized, working_size
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_folder, read_json, write_json
+from relightnerf.io.files import atomic_folder, read_json, write_json
 from relightnerf.lights import spherical_harmonics
 
 _LORA_FILE = "lora.safetensors"

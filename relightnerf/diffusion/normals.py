@@ -14,7 +14,7 @@ from relightnerf.diffusion.conditions import normalized_depth
 from relightnerf.diffusion.hub import named_model_errors
 from relightnerf.diffusion.sizes import resized, working_size
 from relightnerf.geometry.views import View
-from relightnerf.upsampling import Kernel, upsampled_chunks
+from relightnerf.imaging.joint_bilateral import Kernel, upsampled_chunks
 
 _INPUTS, _FOLD = 9, 2
 _MOST_LOG_DEPTH, _SLOPE_SCALE = 2.0, 2.0

@@ -23,7 +23,7 @@ from relightnerf.diffusion.hub import named_model_errors
 from relightnerf.diffusion.model import SETTINGS, ModelSettings, settings_json
 from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_folder, write_json
+from relightnerf.io.files import atomic_folder, write_json
 from relightnerf.lights import instant_ngp_signs, sh_rotation
 
 PROBE_FROM_CAMERA = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))

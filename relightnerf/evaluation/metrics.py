@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from jaxtyping import Bool, Float
 
-from relightnerf.color import linear_to_srgb, srgb_to_linear
-from relightnerf.matching import match_images
+from relightnerf.imaging.color import linear_to_srgb, srgb_to_linear
+from relightnerf.imaging.lab_transfer import match_images
 
 WAYS = ("raw", "scaled", "lab")
 """Ways to bring a prediction to the truth."""

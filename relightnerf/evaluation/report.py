@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import UInt8
 from rich.table import Table
 
-from relightnerf.color import to_float
 from relightnerf.errors import InputError
 from relightnerf.evaluation.metrics import WAYS, Distance, compare, mean_scores
-from relightnerf.images import read_image
+from relightnerf.imaging.color import to_float
+from relightnerf.imaging.contact_sheet import contact_sheet
+from relightnerf.io.images import read_image
 from relightnerf.progress import track
-from relightnerf.sheets import contact_sheet
 
 _MOST_EXAMPLES = 4
 _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS"}

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import open3d as o3d
 
-from relightnerf.export.gaussians import joined, save_gaussians
 from relightnerf.export.mesh import VertexColours
 from relightnerf.export.surface import Background, mesh_gaussians
 from relightnerf.export.views import OneLight, lit_views
 from relightnerf.field.dataparser import scene_frame
-from relightnerf.field.rendering import FieldRenderer
-from relightnerf.files import atomic_path
+from relightnerf.field.renderer import FieldRenderer
 from relightnerf.geometry.raycast import RayScene
+from relightnerf.io.files import atomic_path
+from relightnerf.io.gaussians import joined, save_gaussians
 from relightnerf.scene import Scene
 
 

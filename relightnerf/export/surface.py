@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Float, Int
 
 from relightnerf.cameras import Camera, Cameras
-from relightnerf.export.gaussians import Gaussians
 from relightnerf.export.neighbours import Neighbours
 from relightnerf.export.views import LitView
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.sampling import contract
 from relightnerf.geometry.normals import depth_normals
 from relightnerf.geometry.raycast import RayScene
+from relightnerf.io.gaussians import Gaussians
 
 if TYPE_CHECKING:
     import open3d as o3d

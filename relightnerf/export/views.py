@@ -12,7 +12,7 @@ from relightnerf.lights import Lighting
 from relightnerf.progress import track
 
 if TYPE_CHECKING:
-    from relightnerf.field.rendering import FieldRenderer
+    from relightnerf.field.renderer import FieldRenderer
 
 OneLight = Lighting | Float[np.ndarray, "3"] | None
 """Any lighting, a unit vector towards one canonical light in the capture's world, or None, the capture's own."""
@@ -41,7 +41,7 @@ def lit_views(field: "FieldRenderer", cameras: Cameras, light: OneLight) -> Iter
         cameras: in the capture's world.
         light: any lighting, a direction, or None for the capture's own light.
     """
-    for camera in track([cameras[i] for i in range(len(cameras))], "looking at the field"):
+    for camera in track(cameras, "looking at the field"):
         seen = field.features(camera)
         away = field.points_world(seen) - camera.position
         depth = -(away @ camera.camera_to_world[:3, 2]).reshape(camera.height, camera.width)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from relightnerf.errors import InputError
 from relightnerf.field.dataparser import RelightDataParserConfig
-from relightnerf.images import read_array, read_image
+from relightnerf.io.images import read_array, read_image
 
 
 @dataclass

@@ -47,13 +47,7 @@ class RelightDataParser(DataParser):
         wanted = [i for i, n in enumerate(cameras.names) if (n in eval_names) == (split != "train")]
         if not wanted:
             wanted = list(range(len(cameras)))
-        chosen = Cameras(
-            tuple(cameras.names[i] for i in wanted),
-            cameras.camera_to_world[wanted],
-            cameras.intrinsics[wanted],
-            cameras.width,
-            cameras.height,
-        )
+        chosen = cameras[wanted]
         masks = [scene.capture / "masks" / f"{name}.png" for name in chosen.names]
         return DataparserOutputs(
             image_filenames=[scene.image_path(name) for name in chosen.names],

@@ -2,7 +2,7 @@
 
 import gc
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,9 @@ from nerfstudio.models.base_model import Model, ModelConfig
 from torch import Tensor, nn
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from relightnerf.field.checkpoints import FORMAT
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder
+from relightnerf.field.frame import FieldFrame
 from relightnerf.field.grids import DensityGrid, Features
 from relightnerf.field.sampling import (
     CONTRACTED_RADIUS,
@@ -26,16 +28,22 @@ from relightnerf.field.sampling import (
     render_weights,
 )
 from relightnerf.field.visibility import visibility
-from relightnerf.viewing.control import LightControl
 
 _COARSE_UPDATE_STEPS = 10
 _TOTAL_VARIATION_STEPS = 5
-FORMAT = 2
-"""Version of what a field consists of, kept in its state."""
 _CUES = 2
 _NORMAL_REACH = 0.02  # how far around a place the density tells its normal, in the field's units
 _ABOVE_SURFACE = 0.015  # where light is looked for, so that a surface does not shadow itself
 _SOLID = 20.0  # a density that counts as fully inside
+
+
+class ViewerControl(Protocol):
+    """What a viewer shows of a model in place of the model's own rendering; made with the field's frame."""
+
+    def __init__(self, frame: FieldFrame | None) -> None: ...
+
+    def outputs(self, camera: Cameras) -> dict[str, Tensor] | None:
+        """Return the pictures of a camera in the field's frame; None where it is not the viewer that asks."""
 
 
 @dataclass
@@ -43,6 +51,8 @@ class RelightModelConfig(ModelConfig):
     """The field's size, its sampling and its losses."""
 
     _target: type = field(default_factory=lambda: RelightModel)
+    viewer_control: ClassVar[type[ViewerControl] | None] = None
+    """What gives the viewer a panel for the light; programs that show a viewer set it."""
     enable_collider: bool = False
     """Rays start at near_plane by themselves."""
     eval_num_rays_per_chunk: int = 16384
@@ -163,7 +173,7 @@ class RelightModel(Model):
         self._known: tuple[RayBundle, _KnownRays] | None = None
         self.register_buffer("format", torch.tensor(FORMAT))
         self._step = 0
-        self.light_control = LightControl(metadata.get("frame"))
+        self.light_control = None if config.viewer_control is None else config.viewer_control(metadata.get("frame"))
 
     def get_param_groups(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters by the name of their optimizer."""
@@ -346,7 +356,7 @@ class RelightModel(Model):
 
     def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
         """Render a camera: in the viewer under the light of its panel, else under the capture's own."""
-        shown = self.light_control.outputs(camera)
+        shown = None if self.light_control is None else self.light_control.outputs(camera)
         return super().get_outputs_for_camera(camera, obb_box) if shown is None else shown
 
     def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from nerfstudio.engine.trainer import Trainer, TrainerConfig
 from torch import Tensor
 
-from relightnerf.files import atomic_path
+from relightnerf.io.files import atomic_path
 
 
 @dataclass

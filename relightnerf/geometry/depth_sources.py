@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from relightnerf.cameras import Camera, Cameras
 from relightnerf.errors import InputError, first_line
-from relightnerf.images import read_array
+from relightnerf.io.images import read_array
 
 _FOLDER = "folder:"
 

@@ -50,7 +50,7 @@ class StereoView:
 def working_camera(camera: Camera) -> Camera:
     """Return the camera at the size that stereo works at: its own, or about 400x400 pixels if it is larger."""
     scale = min(1.0, math.sqrt(_MOST_PIXELS / (camera.width * camera.height)))
-    return camera.resized(max(round(scale * camera.width), 1), max(round(scale * camera.height), 1))
+    return camera.resampled(max(round(scale * camera.width), 1), max(round(scale * camera.height), 1))
 
 
 def neighbours(views: Sequence[StereoView], index: int) -> list[int]:
@@ -122,7 +122,9 @@ def agreed_depths(views: Sequence[StereoView]) -> list[Float[np.ndarray, "height
         for view, beside in zip(found, near, strict=True)
     ]
     try:
-        rays = RayScene(fuse_mesh(_together(views), confirmed, [view.image for view in views]))
+        rays = RayScene(
+            fuse_mesh(Cameras.stack([view.camera for view in views]), confirmed, [view.image for view in views])
+        )
     except InputError:  # photos without texture: there is nothing to agree on
         return [np.zeros_like(view.depth) for view in views]
     return [_on_surface(view, rays) for view in found]
@@ -204,13 +206,6 @@ def _on_surface(view: StereoView, rays: RayScene) -> Float[np.ndarray, "height w
     surface = rays.camera_hits(view.camera).depth
     close = (surface > 0) & (np.abs(surface - view.depth) < _ON_SURFACE * view.depth)
     return np.where(close, surface, 0.0).astype(np.float32)
-
-
-def _together(views: Sequence[StereoView]) -> Cameras:
-    cameras = [view.camera for view in views]
-    names, poses = tuple(camera.name for camera in cameras), np.stack([camera.camera_to_world for camera in cameras])
-    intrinsics = np.stack([camera.intrinsics for camera in cameras])
-    return Cameras(names, poses, intrinsics, cameras[0].width, cameras[0].height)
 
 
 def _grey(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:

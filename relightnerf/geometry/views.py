@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from relightnerf.cameras import Camera
-from relightnerf.color import to_float
 from relightnerf.errors import InputError
-from relightnerf.images import read_array, read_image
+from relightnerf.imaging.color import to_float
+from relightnerf.io.images import read_array, read_image
 from relightnerf.scene import Scene
 
 

@@ -1,10 +1,11 @@
-"""Light directions, sets of them, and their spherical harmonics."""
+"""Light directions, sets of them, their spherical harmonics, and lightings; ``paths`` has lights that move."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from relightnerf.lights._balls import gray_ball, lit_ball
 from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
+from relightnerf.lights._directional import DirectionalLight
 from relightnerf.lights._directions import (
     LightFrame,
     angles_from_direction,
@@ -15,7 +16,15 @@ from relightnerf.lights._directions import (
     spread_directions,
 )
 from relightnerf.lights._lighting import Lighting, environment_lighting, turn_about
-from relightnerf.lights._sets import LightSet, light_entries, load_lights, parsed_lights, reference_lights, save_lights
+from relightnerf.lights._sets import (
+    CAPTURE_LIGHT,
+    LightSet,
+    light_entries,
+    load_lights,
+    parsed_lights,
+    reference_lights,
+    save_lights,
+)
 from relightnerf.lights._shading import (
     SHADINGS,
     TYPICAL_SHADING,
@@ -36,11 +45,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AMBIENT_RADIANCE",
+    "CAPTURE_LIGHT",
     "DISC_RADIUS_DEG",
     "IRRADIANCE",
     "SHADINGS",
     "SH_COEFFICIENTS",
     "TYPICAL_SHADING",
+    "DirectionalLight",
     "LightFrame",
     "LightSet",
     "Lighting",

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from relightnerf.color import LUMINANCE
+from relightnerf.imaging.color import LUMINANCE
 
 _GRID = 48
 _EDGE = 0.96

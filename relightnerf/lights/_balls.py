@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from relightnerf.color import linear_to_srgb, to_uint8
+from relightnerf.imaging.color import linear_to_srgb, to_uint8
 from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
 from relightnerf.lights._lighting import Lighting
 
@@ -21,15 +21,15 @@ def gray_ball(direction_camera: Float[np.ndarray, "3"], size: int) -> UInt8[np.n
     Returns:
         8-bit sRGB on the dark ground of the contact sheets, with a smooth edge.
     """
-    ball, covered = lit_ball(Lighting.far(direction_camera), size)
+    ball, covered = lit_ball(Lighting.directional(direction_camera), size)
     return to_uint8(_BACKGROUND + covered[..., None] * (ball - _BACKGROUND))
 
 
 def lit_ball(lighting: Lighting, size: int) -> tuple[Float[np.ndarray, "size size 3"], Float[np.ndarray, "size size"]]:
-    """Draw a gray ball (Lambert, albedo 0.8) under any far and ambient light, seen without perspective.
+    """Draw a gray ball (Lambert, albedo 0.8) under any directional and ambient light, seen without perspective.
 
     Args:
-        lighting: in the camera frame (x right, y up, z towards the viewer); near lights are left out.
+        lighting: in the camera frame (x right, y up, z towards the viewer); point lights are left out.
         size: width and height in pixels; the ball touches the borders.
 
     Returns:

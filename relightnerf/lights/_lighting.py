@@ -1,4 +1,4 @@
-"""What lights a picture: any number of far and near lights, an environment map, and ambient light.
+"""What lights a picture: directional lights, point lights, an environment map, and ambient light.
 
 Light adds linearly, and everything is counted in canonical lights: a factor of 1 is a disc of ``DISC_RADIUS_DEG`` that
 gives ``IRRADIANCE``, and ambient of 1 is white light of ``AMBIENT_RADIANCE`` from everywhere.
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from relightnerf.color import LUMINANCE
 from relightnerf.errors import InputError
+from relightnerf.imaging.color import LUMINANCE
 from relightnerf.lights._canonical import IRRADIANCE
 from relightnerf.lights._directions import normalized_direction, rotation_between
 
@@ -23,31 +23,31 @@ def _none() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Lighting:
-    """Far lights, near lights and ambient light in the capture's world, linear Rec. 709 factors per channel.
+    """Directional, point and ambient light in the capture's world, linear Rec. 709 factors per channel.
 
     Attributes:
-        directions: unit vectors towards far lights.
-        colors: of each far light's disc.
-        positions: of near lights, in world units.
-        position_colors: of each near light's disc at the middle of what the photos look at; elsewhere it falls with
+        directions: unit vectors towards the directional lights.
+        colors: of each directional light's disc.
+        positions: of the point lights, in world units.
+        position_colors: of each point light's disc at the middle of what the photos look at; elsewhere it falls with
             the square of the distance.
         ambient: of the ambient light.
     """
 
-    directions: Float[np.ndarray, "far 3"] = field(default_factory=_none)
-    colors: Float[np.ndarray, "far 3"] = field(default_factory=_none)
-    positions: Float[np.ndarray, "near 3"] = field(default_factory=_none)
-    position_colors: Float[np.ndarray, "near 3"] = field(default_factory=_none)
+    directions: Float[np.ndarray, "directional 3"] = field(default_factory=_none)
+    colors: Float[np.ndarray, "directional 3"] = field(default_factory=_none)
+    positions: Float[np.ndarray, "point 3"] = field(default_factory=_none)
+    position_colors: Float[np.ndarray, "point 3"] = field(default_factory=_none)
     ambient: Float[np.ndarray, "3"] = field(default_factory=lambda: np.zeros(3))
 
     @classmethod
-    def far(cls, direction: Float[np.ndarray, "3"], color: Float[np.ndarray, "3"] | float = 1.0) -> "Lighting":
+    def directional(cls, direction: Float[np.ndarray, "3"], color: Float[np.ndarray, "3"] | float = 1.0) -> "Lighting":
         """Return one canonical light, its ambient part included, times a factor."""
         color = np.array(np.broadcast_to(color, 3), np.float64)
         return cls(directions=np.array([direction], np.float64), colors=color[None], ambient=color)
 
     @classmethod
-    def near(cls, position: Float[np.ndarray, "3"], color: Float[np.ndarray, "3"] | float = 1.0) -> "Lighting":
+    def point(cls, position: Float[np.ndarray, "3"], color: Float[np.ndarray, "3"] | float = 1.0) -> "Lighting":
         """Return one light at a place, with a canonical light's ambient part, times a factor."""
         color = np.array(np.broadcast_to(color, 3), np.float64)
         return cls(positions=np.array([position], np.float64), position_colors=color[None], ambient=color)
@@ -92,7 +92,7 @@ class Lighting:
         return Lighting(self.directions, colors, self.positions, position_colors, self.ambient * factor)
 
     def turned(self, rotation: Float[np.ndarray, "3 3"]) -> "Lighting":
-        """Return the far lights turned by a rotation of the world; near lights stay."""
+        """Return the directional lights turned by a rotation of the world; point lights stay."""
         return Lighting(self.directions @ rotation.T, self.colors, self.positions, self.position_colors, self.ambient)
 
     def described(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def environment_lighting(
     rotation_deg: float = 0.0,
     world_up: tuple[float, float, float] = (0.0, 0.0, 1.0),
 ) -> "Lighting":
-    """Stand in for an environment map by far lights where it is bright.
+    """Stand in for an environment map by directional lights where it is bright.
 
     The median cut algorithm (Debevec, "A median cut algorithm for light probe sampling", 2005): the map is cut again
     and again into halves of equal energy, and each part becomes one light at its centre of energy. Only the half

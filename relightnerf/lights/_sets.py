@@ -8,8 +8,11 @@ import numpy as np
 from jaxtyping import Float
 
 from relightnerf.errors import InputError
-from relightnerf.files import read_json, write_json
+from relightnerf.io.files import read_json, write_json
 from relightnerf.lights._directions import LightFrame, normalized_direction
+
+CAPTURE_LIGHT = "capture"
+"""Name of the light under which the photos were taken."""
 
 _REFERENCE_PROBE_DIRECTIONS = {
     0: (-0.309, -0.912, 0.268),
@@ -96,7 +99,7 @@ def parsed_lights(path: Path, entries: Any, frame: LightFrame) -> LightSet:
         if not isinstance(entry, dict) or not {"name", "direction"} <= entry.keys():
             raise InputError(f'{path}: light {index} lacks "name" or "direction"', "add them")
         name = str(entry["name"])
-        if name in names or not name or "/" in name or "__" in name or name == "capture":
+        if name in names or not name or "/" in name or "__" in name or name == CAPTURE_LIGHT:
             raise InputError(
                 f"{path}: light name {name!r} is used twice or not allowed",
                 'use unique names without "/" and "__", other than "capture"',

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from relightnerf.evaluation.report import Pair
     from relightnerf.lights import LightSet
     from relightnerf.scene import Scene
-    from relightnerf.stage import Stage
+    from relightnerf.scene.stage import Stage
 
 _OURS = "this run"
 
@@ -44,9 +44,9 @@ class Evaluate:
         """
         from relightnerf.devices import resolve_device
         from relightnerf.evaluation.report import check_rows, score_table
-        from relightnerf.files import read_json
+        from relightnerf.io.files import read_json
         from relightnerf.progress import show
-        from relightnerf.rendering import SceneRenderer
+        from relightnerf.render.scene_renderer import SceneRenderer
         from relightnerf.scene import Scene
 
         scene = Scene.load(self.scene)
@@ -66,8 +66,8 @@ class Evaluate:
         self, scene: "Scene", pairs: "list[Pair]", rows: dict[str, dict[str, Path]], weights: Path | None
     ) -> None:
         from relightnerf.evaluation.report import check_rows, comparison_picture, score_rows
-        from relightnerf.files import write_json
-        from relightnerf.images import write_image
+        from relightnerf.io.files import write_json
+        from relightnerf.io.images import write_image
 
         def work() -> None:
             write_image(scene.report / "comparison.png", comparison_picture(pairs, rows))
@@ -103,7 +103,7 @@ class Evaluate:
         return rows
 
     def _lpips_weights(self) -> Path | None:
-        from relightnerf.evaluation._lpips import BACKBONE_FILE, Lpips, find_backbone
+        from relightnerf.evaluation.lpips import BACKBONE_FILE, Lpips, find_backbone
         from relightnerf.progress import say
 
         path = find_backbone(self.lpips_weights)
@@ -133,7 +133,7 @@ def comparison_stage(
     scene: "Scene", pairs: "list[Pair]", rows: dict[str, dict[str, Path]], with_lpips: bool
 ) -> "Stage":
     """Return the recipe of a comparison: of which rows of pictures with which true ones."""
-    from relightnerf.stage import Stage
+    from relightnerf.scene.stage import Stage
 
     inputs = [path for pair in pairs for path in (pair.truth, pair.mask) if path is not None]
     inputs += [row[pair.name] for row in rows.values() for pair in pairs]
@@ -147,10 +147,11 @@ def _our_row(scene: "Scene", pairs: "list[Pair]") -> dict[str, dict[str, Path]]:
 
 def _held_out(scene: "Scene") -> "tuple[Cameras, None, list[Pair]]":
     from relightnerf.evaluation.report import Pair
-    from relightnerf.rendering import CAPTURE_LIGHT, field_files
+    from relightnerf.field.checkpoints import field_files
+    from relightnerf.lights import CAPTURE_LIGHT
 
     field_files(scene)
-    chosen = scene.cameras().chosen(held_out_views(scene))
+    chosen = scene.cameras().subset(held_out_views(scene))
     if not chosen.names:
         raise InputError(
             f"{scene.field}: the fit held out no views, so there is nothing to compare with",
@@ -167,18 +168,18 @@ def _relit_photos(
     scene: "Scene", cameras: "Cameras", lights: "LightSet", photos: dict[str, Path], device: str, force: bool
 ) -> dict[str, dict[str, Path]]:
     """Relight true photos of held-out cameras with the 2D relighter that the field was fitted to."""
-    from relightnerf.color import to_float, to_uint8
     from relightnerf.diffusion.options import DiffusionOptions
-    from relightnerf.field.rendering import FieldRenderer
-    from relightnerf.files import read_json
+    from relightnerf.field.checkpoints import field_files
+    from relightnerf.field.loading import load_renderer
     from relightnerf.geometry.normals import view_normals
     from relightnerf.geometry.raycast import RayScene
     from relightnerf.geometry.views import SceneViews, View
-    from relightnerf.images import read_image, write_image
+    from relightnerf.imaging.color import to_float, to_uint8
+    from relightnerf.io.files import read_json
+    from relightnerf.io.images import read_image, write_image
     from relightnerf.progress import track
     from relightnerf.relighters import load_relighter, relighter_name
-    from relightnerf.rendering import field_files
-    from relightnerf.stage import MANIFEST, Stage
+    from relightnerf.scene.stage import MANIFEST, Stage
 
     source = str(read_json(scene.matched / MANIFEST)["parameters"]["relighter"])
     name = relighter_name(source)
@@ -191,9 +192,9 @@ def _relit_photos(
     photo = {camera: photos[f"{camera}__{lights.names[0]}"] for camera in cameras.names}
 
     def work() -> None:
-        rays, field = RayScene.load(scene.mesh_path), FieldRenderer.load(scene, device)
+        rays, field = RayScene.load(scene.mesh_path), load_renderer(scene, device)
         relighter.fit(SceneViews(scene), rays)
-        for camera in track([cameras[i] for i in range(len(cameras))], f"photos by {name}"):
+        for camera in track(cameras, f"photos by {name}"):
             depth = field.depth(camera)
             image = to_float(read_image(photo[camera.name]))
             view = View(camera, image, depth, view_normals(camera, depth, rays))
@@ -209,7 +210,7 @@ def _relit_photos(
 
 def held_out_views(scene: "Scene") -> list[str]:
     """Return the views that the fit has not seen, as the fit wrote them down."""
-    from relightnerf.files import read_json
+    from relightnerf.io.files import read_json
 
     path = scene.field / "heldout.json"
     views = read_json(path).get("views")
@@ -221,6 +222,6 @@ def held_out_views(scene: "Scene") -> list[str]:
 def _lpips(weights: Path | None) -> "Distance | None":
     if weights is None:
         return None
-    from relightnerf.evaluation._lpips import lpips_distance
+    from relightnerf.evaluation.lpips import lpips_distance
 
     return lpips_distance(weights)

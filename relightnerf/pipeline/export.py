@@ -34,10 +34,11 @@ class Export(LightFlags):
         """
         from relightnerf.devices import resolve_device
         from relightnerf.export.scene import write_gaussians, write_mesh
-        from relightnerf.field.rendering import FieldRenderer
-        from relightnerf.rendering import field_files
+        from relightnerf.field.checkpoints import field_files
+        from relightnerf.field.loading import load_renderer
+        from relightnerf.render.light_specs import light_spec
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
+        from relightnerf.scene.stage import Stage
 
         self.check()
         scene = Scene.load(self.scene)
@@ -47,16 +48,16 @@ class Export(LightFlags):
             raise InputError(
                 f"{scene.mesh_path}: no such file", f"run `relightnerf geometry --scene {scene.root}` first"
             )
-        output = self.output or scene.renders / f"{self.format}{_SUFFIX}"
-        light = self._lighting(scene)(scene.cameras()[0], 0.0) if self._is_lit() else None
+        output, request = self.output or scene.renders / f"{self.format}{_SUFFIX}", self.light_request()
+        light = light_spec(request, scene.world_up).at(scene.cameras()[0]) if request else None
         parameters = {"format": self.format, "light": light.described() if light else None}
         write = write_mesh if self.format == "mesh" else write_gaussians
         stage = Stage("export", output.parent, parameters, inputs, [output.name], f".{output.name}.json")
-        stage.run(lambda: write(output, scene, FieldRenderer.load(scene, device), light), self.force)
+        stage.run(lambda: write(output, scene, load_renderer(scene, device), light), self.force)
 
     def check(self) -> None:
         """Raise ``InputError`` for flags that are wrong by themselves or do not go together."""
-        self._check_lights()
+        self.light_request().check()
         if self.light_frame == "camera":
             raise InputError("--light-frame camera: an export has no camera", "give --light in the world's frame")
         if self.output is not None and self.output.suffix != _SUFFIX:

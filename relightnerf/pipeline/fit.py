@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from relightnerf.field.folders import METHODS
+from relightnerf.field.checkpoints import METHODS
 
 if TYPE_CHECKING:
     from relightnerf.scene import Scene
-    from relightnerf.stage import Stage
+    from relightnerf.scene.stage import Stage
 
 _GRIDS, _SPLAT = METHODS
 STEPS = {
@@ -79,7 +79,7 @@ class Fit:
             InputError: a flag cannot be used, or the scene has no complete base field.
         """
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
+        from relightnerf.scene.stage import Stage
 
         steps, scene = self.training_steps(), Scene.load(self.scene)
         checkpoint, base_eval_every = _base(scene)
@@ -99,8 +99,8 @@ class Fit:
 
 
 def _fit_grids(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
-    from relightnerf.field.runs import run_config
-    from relightnerf.field.training import train
+    from relightnerf.field.fitting import train
+    from relightnerf.methods.runs import run_config
     from relightnerf.pipeline.geometry import base_size
 
     config = run_config(scene, scene.field, eval_every, scene.matched.name, (0, steps), device, size=base_size(scene))
@@ -110,14 +110,14 @@ def _fit_grids(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, de
 
 def _fit_splats(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
     from relightnerf.export.scene import write_gaussians
-    from relightnerf.field.rendering import FieldRenderer
-    from relightnerf.field.runs import run_config
-    from relightnerf.field.training import train
+    from relightnerf.field.fitting import train
+    from relightnerf.field.loading import load_renderer
+    from relightnerf.methods.runs import run_config
     from relightnerf.pipeline.geometry import base_field
 
     seeds = scene.field / "seeds.ply"
     if not seeds.is_file():
-        write_gaussians(seeds, scene, FieldRenderer.load(scene, device, base_field(scene)), None)
+        write_gaussians(seeds, scene, load_renderer(scene, device, base_field(scene)), None)
     config = run_config(scene, scene.field, eval_every, scene.matched.name, (steps, steps), device, _SPLAT)
     config.pipeline.model.seeds = seeds.absolute()
     train(config, "relightable splats")
@@ -126,17 +126,17 @@ def _fit_splats(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, d
 
 def _write_held_out(scene: "Scene", eval_every: int) -> None:
     from relightnerf.field.split import held_out
-    from relightnerf.files import write_json
+    from relightnerf.io.files import write_json
 
     write_json(scene.field / "heldout.json", {"views": held_out(scene.cameras().names, eval_every)})
 
 
 def _base(scene: "Scene") -> tuple[Path, int]:
     from relightnerf.errors import InputError
-    from relightnerf.field.folders import newest_checkpoint, run_folder
-    from relightnerf.files import read_json
+    from relightnerf.field.checkpoints import newest_checkpoint, run_folder
+    from relightnerf.io.files import read_json
     from relightnerf.pipeline.geometry import base_field
-    from relightnerf.stage import MANIFEST
+    from relightnerf.scene.stage import MANIFEST
 
     checkpoint = newest_checkpoint(run_folder(base_field(scene)))
     manifest = scene.geometry / MANIFEST
@@ -149,9 +149,9 @@ def _base(scene: "Scene") -> tuple[Path, int]:
 
 def _check_images(scene: "Scene") -> None:
     from relightnerf.errors import InputError
-    from relightnerf.images import check_pictures
+    from relightnerf.io.images import check_pictures
     from relightnerf.lights import load_lights
-    from relightnerf.stage import MANIFEST
+    from relightnerf.scene.stage import MANIFEST
 
     if not (scene.matched / MANIFEST).is_file():
         raise InputError(f"{scene.matched}: no complete set of matched images", "run `relightnerf match` first")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from relightnerf.cameras import Cameras
-    from relightnerf.field.method import FieldSize
     from relightnerf.geometry.depth_sources import DepthSource
+    from relightnerf.methods.grids import FieldSize
     from relightnerf.scene import Scene
-    from relightnerf.stage import Stage
+    from relightnerf.scene.stage import Stage
 
 STEPS = {"quick": 1500, "full": 5000, "large": 6000}
 """Training steps of the base field by preset."""
@@ -46,7 +46,7 @@ class Geometry:
         """
         from relightnerf.devices import resolve_device
         from relightnerf.geometry.depth_sources import load_depth_source
-        from relightnerf.images import check_pictures
+        from relightnerf.io.images import check_pictures
         from relightnerf.scene import Scene
 
         device, steps = resolve_device(self.device), self.training_steps()
@@ -79,7 +79,7 @@ class Geometry:
         """
         from relightnerf.geometry.depth_sources import depth_files
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
+        from relightnerf.scene.stage import Stage
 
         steps, scene = self.training_steps(), Scene.load(self.scene)
         parameters = {"steps": steps, "eval_every": self.eval_every, "depth_source": self.depth_source}
@@ -110,8 +110,8 @@ def base_field(scene: "Scene") -> Path:
 
 def base_size(scene: "Scene") -> "FieldSize":
     """Return the size of the base field, which the relightable one has as well."""
-    from relightnerf.files import read_json
-    from relightnerf.stage import MANIFEST
+    from relightnerf.io.files import read_json
+    from relightnerf.scene.stage import MANIFEST
 
     return "large" if read_json(scene.geometry / MANIFEST)["parameters"].get("size") == _LARGE else "default"
 
@@ -125,23 +125,23 @@ def _work(
     size: "FieldSize",
     device: str,
 ) -> None:
-    from relightnerf.field.rendering import FieldRenderer
-    from relightnerf.field.runs import run_config
+    from relightnerf.field.fitting import train
+    from relightnerf.field.loading import load_renderer
     from relightnerf.field.split import held_out
-    from relightnerf.field.training import train
-    from relightnerf.files import write_json
-    from relightnerf.images import read_array, write_array
+    from relightnerf.io.files import write_json
+    from relightnerf.io.images import read_array, write_array
+    from relightnerf.methods.runs import run_config
     from relightnerf.progress import track
 
     config = run_config(scene, base_field(scene), eval_every, "", (steps, 0), device, size=size)
     unseen, unaided = held_out(cameras.names, eval_every), round(_UNAIDED * steps)
     if unaided:
         train(config, "base field", until=unaided)
-        _write_stereo(scene, cameras.chosen(set(cameras.names) - set(unseen)), device)
+        _write_stereo(scene, cameras.subset(set(cameras.names) - set(unseen)), device)
     train(config, "base field")
     write_json(scene.geometry / "heldout.json", {"views": unseen})
-    renderer = FieldRenderer.load(scene, device, base_field(scene))
-    for camera in track([cameras[i] for i in range(len(cameras))], "depth"):
+    renderer = load_renderer(scene, device, base_field(scene))
+    for camera in track(cameras, "depth"):
         path = scene.depth_path(camera.name)
         if not path.is_file():
             own = renderer.depth(camera)
@@ -155,14 +155,14 @@ def _write_stereo(scene: "Scene", cameras: "Cameras", device: str) -> None:
     """Write the depth that the photos of some cameras agree on, near that of the base field as it is now."""
     import cv2
 
-    from relightnerf.field.rendering import FieldRenderer
+    from relightnerf.field.loading import load_renderer
     from relightnerf.geometry.stereo import StereoView, agreed_depths, working_camera
-    from relightnerf.images import read_image, write_array
+    from relightnerf.io.images import read_image, write_array
 
     paths = [scene.geometry / "stereo" / f"{name}.npy" for name in cameras.names]
     if all(path.is_file() for path in paths):
         return
-    renderer = FieldRenderer.load(scene, device, base_field(scene))
+    renderer = load_renderer(scene, device, base_field(scene))
     views = []
     for index, name in enumerate(cameras.names):
         camera = working_camera(cameras[index])
@@ -177,11 +177,11 @@ def _write_stereo(scene: "Scene", cameras: "Cameras", device: str) -> None:
 def _write_mesh_and_normals(scene: "Scene", cameras: "Cameras", depths: list) -> None:
     import open3d
 
-    from relightnerf.files import atomic_path
     from relightnerf.geometry.mesh import fuse_mesh
     from relightnerf.geometry.normals import view_normals
     from relightnerf.geometry.raycast import RayScene
-    from relightnerf.images import read_image, write_array
+    from relightnerf.io.files import atomic_path
+    from relightnerf.io.images import read_image, write_array
     from relightnerf.progress import track
 
     if not scene.mesh_path.is_file():
@@ -198,9 +198,9 @@ def _write_mesh_and_normals(scene: "Scene", cameras: "Cameras", depths: list) ->
 def _write_preview(scene: "Scene", cameras: "Cameras", columns: int = 4) -> None:
     import numpy as np
 
-    from relightnerf.color import to_uint8
-    from relightnerf.images import read_array, read_image, write_image
-    from relightnerf.sheets import contact_sheet
+    from relightnerf.imaging.color import to_uint8
+    from relightnerf.imaging.contact_sheet import contact_sheet
+    from relightnerf.io.images import read_array, read_image, write_image
 
     chosen = cameras.names[:: max(1, len(cameras) // columns)][:columns]
     photos = [read_image(scene.image_path(name)) for name in chosen]

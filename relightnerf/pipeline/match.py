@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from relightnerf.consistency import SceneConsistency
     from relightnerf.geometry.views import SceneViews
+    from relightnerf.imaging.lab_transfer import MatchMode
     from relightnerf.lights import LightSet
-    from relightnerf.matching import MatchMode
     from relightnerf.scene import Scene
-    from relightnerf.stage import Stage
+    from relightnerf.scene.stage import Stage
 
 _REPORT, _MAPS = "consistency.json", "maps"
 
@@ -62,7 +62,7 @@ class Match:
         """
         from relightnerf.relighters import relighter_name
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
+        from relightnerf.scene.stage import Stage
 
         scene = Scene.load(self.scene)
         relit = scene.relit(relighter_name(self.relighter))
@@ -94,9 +94,9 @@ class Match:
         lights: "LightSet",
         views: "SceneViews | None",
     ) -> None:
-        from relightnerf.color import to_uint8
         from relightnerf.consistency import SceneConsistency
-        from relightnerf.images import write_image
+        from relightnerf.imaging.color import to_uint8
+        from relightnerf.io.images import write_image
         from relightnerf.lights import save_lights
         from relightnerf.progress import track
 
@@ -129,9 +129,9 @@ def _matched(
 ) -> "Float[np.ndarray, 'lights height width 3']":
     import numpy as np
 
-    from relightnerf.color import to_float
-    from relightnerf.images import read_image
-    from relightnerf.matching import match_images
+    from relightnerf.imaging.color import to_float
+    from relightnerf.imaging.lab_transfer import match_images
+    from relightnerf.io.images import read_image
 
     photo = to_float(read_image(scene.image_path(name)))
     mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
@@ -141,8 +141,8 @@ def _matched(
 
 def _report(consistency: "SceneConsistency", outputs: Mapping[str, Sequence[Path]], path: Path) -> None:
     """Say, and write down, how far the views disagree now and before; after this the maps are not needed any more."""
-    from relightnerf.files import write_json
-    from relightnerf.images import read_image
+    from relightnerf.io.files import write_json
+    from relightnerf.io.images import read_image
     from relightnerf.progress import say
 
     measured = consistency.report(lambda name: map(read_image, outputs[name]))
@@ -192,7 +192,7 @@ def _pictures(relit: Path, names: tuple[str, ...], lights: "LightSet") -> list[P
 
 def _check_complete(scene: "Scene", pictures: Sequence[Path], relighter: str) -> None:
     """Check that the relit pictures and the photos are whole and of one size."""
-    from relightnerf.images import check_pictures
+    from relightnerf.io.images import check_pictures
 
     names, size = scene.cameras().names, (scene.width, scene.height)
     check_pictures([scene.image_path(name) for name in names], size, "run `relightnerf prepare --force`")

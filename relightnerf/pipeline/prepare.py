@@ -10,7 +10,7 @@ from relightnerf.errors import InputError
 
 if TYPE_CHECKING:
     from relightnerf.capture import Source
-    from relightnerf.stage import Stage
+    from relightnerf.scene.stage import Stage
 
 _MAX_SIZE = {"quick": 256, "full": 768}
 _SMALLEST = 32
@@ -81,7 +81,7 @@ class Prepare:
         return cls(capture, scene, preset, chosen, parameters["max_views"])
 
     def _stage(self, source: "Source") -> "Stage":
-        from relightnerf.stage import Stage
+        from relightnerf.scene.stage import Stage
 
         parameters = {
             "kind": source.kind,

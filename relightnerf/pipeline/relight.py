@@ -79,7 +79,7 @@ class Relight:
             self._write_sweep(self.sweep, relit)
 
     def _check_sweep(self) -> None:
-        from relightnerf.video import check_video
+        from relightnerf.io.video import check_video
 
         if self.sweep is None:
             return
@@ -96,7 +96,7 @@ class Relight:
         return {"relighter": relit.relighter.name, **relit.relighter.parameters, "fov_deg": self.fov}
 
     def _write_pictures(self, relit: "_Relit", lights: "LightSet") -> None:
-        from relightnerf.stage import Stage
+        from relightnerf.scene.stage import Stage
 
         directions = lights.directions_world(relit.view.camera.camera_to_world)
         named = dict(zip(lights.names, directions.tolist(), strict=True))
@@ -115,7 +115,7 @@ class Relight:
         import numpy as np
 
         from relightnerf.lights import direction_from_angles
-        from relightnerf.staged_video import write_staged_video
+        from relightnerf.scene.staged_output import write_staged_video
 
         azimuths_deg = -180.0 + 360.0 * np.arange(self.sweep_frames) / self.sweep_frames
         directions = np.stack([direction_from_angles(a, self.sweep_elevation, "camera") for a in azimuths_deg])
@@ -129,12 +129,12 @@ class Relight:
     def _view(self) -> tuple["View", "RayScene"]:
         import numpy as np
 
-        from relightnerf.color import to_float
         from relightnerf.geometry.mesh import depth_mesh
         from relightnerf.geometry.normals import depth_normals
         from relightnerf.geometry.raycast import RayScene
         from relightnerf.geometry.views import View
-        from relightnerf.images import read_image
+        from relightnerf.imaging.color import to_float
+        from relightnerf.io.images import read_image
 
         image = to_float(read_image(self.image))
         depth = np.nan_to_num(_read_depth(self.depth), nan=0.0, posinf=0.0, neginf=0.0)
@@ -151,14 +151,12 @@ class Relight:
         return view, RayScene(depth_mesh(camera, depth))
 
     def _camera(self, width: int, height: int) -> "Camera":
-        import numpy as np
 
         from relightnerf.cameras import Camera
 
         if not 0.0 < self.fov <= _WIDEST_DEG:
             raise InputError(f"--fov {self.fov}: no field of view", "give the horizontal one in degrees, up to 170")
-        focal = width / 2 / np.tan(np.radians(self.fov) / 2)
-        return Camera(self.image.stem, np.eye(4), np.array([focal, focal, width / 2, height / 2]), width, height)
+        return Camera.from_fov(self.image.stem, width, height, self.fov)
 
 
 class _Relit:
@@ -170,8 +168,8 @@ class _Relit:
 
     def write(self, files: Sequence[Path], directions: "np.ndarray", with_balls: bool = False) -> None:
         """Write the pictures that are not there yet, a few at a time, for the memory's sake."""
-        from relightnerf.color import to_uint8
-        from relightnerf.images import write_image
+        from relightnerf.imaging.color import to_uint8
+        from relightnerf.io.images import write_image
         from relightnerf.progress import say, track
 
         missing = [index for index, file in enumerate(files) if not file.is_file()]
@@ -189,9 +187,9 @@ class _Relit:
 
 
 def _write_sheet(path: Path, photo: Path, files: Sequence[Path], lights: "LightSet") -> None:
-    from relightnerf.images import write_image
+    from relightnerf.imaging.contact_sheet import contact_sheet
+    from relightnerf.io.images import write_image
     from relightnerf.lights import gray_ball
-    from relightnerf.sheets import contact_sheet
 
     if path.is_file():
         return
@@ -206,7 +204,7 @@ def _thumbnail(path: Path) -> "np.ndarray":
     import numpy as np
     from PIL import Image
 
-    from relightnerf.images import read_image
+    from relightnerf.io.images import read_image
 
     image = Image.fromarray(read_image(path))
     width = min(image.width, _THUMBNAIL_WIDTH)
@@ -215,8 +213,8 @@ def _thumbnail(path: Path) -> "np.ndarray":
 
 
 def _with_ball(image: "np.ndarray", direction: "np.ndarray") -> "np.ndarray":
+    from relightnerf.imaging.contact_sheet import with_inset
     from relightnerf.lights import gray_ball
-    from relightnerf.sheets import with_inset
 
     return with_inset(image, gray_ball(direction, _ball_size(*image.shape[:2])))
 
@@ -229,7 +227,7 @@ def _read_depth(path: Path) -> "np.ndarray":
     import numpy as np
     from PIL import Image, UnidentifiedImageError
 
-    from relightnerf.images import read_array
+    from relightnerf.io.images import read_array
 
     if path.suffix.lower() != ".png":
         return np.squeeze(read_array(path)).astype(np.float32)

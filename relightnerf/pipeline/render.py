@@ -6,27 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from relightnerf.errors import InputError
-from relightnerf.pipeline.light_flags import LightFlags, parse_light, parse_point
+from relightnerf.pipeline.light_flags import LightFlags
+from relightnerf.render.request import LIGHT_PATHS, Layout, RenderRequest
 
 if TYPE_CHECKING:
-    from relightnerf.asked_lights import LightPath
-    from relightnerf.rendering import SceneRenderer
-    from relightnerf.saved_views import SavedView
-    from relightnerf.shots import Look
-
-__all__ = ["LIGHT_PATHS", "Render", "parse_light", "parse_point"]
-
-LIGHT_PATHS: "dict[str, LightPath]" = {
-    "stand": "stand",
-    "circle": "circle",
-    "sweep": "circle",
-    "swing": "swing",
-    "arc": "arc",
-}
-"""Light paths that need no file, by the names that --light-path takes."""
-
-SECONDS, FPS = 5.0, 24
-"""Length and rate of a video where nothing else is said."""
+    from relightnerf.render.frames import Look
+    from relightnerf.render.saved_views import SavedView
+    from relightnerf.render.scene_renderer import SceneRenderer
 
 _VIDEOS, _PICTURES = ("mp4", "gif"), ("png", "exr")
 
@@ -65,7 +51,7 @@ class Render(LightFlags):
     """What to write: mp4 or gif for a video; png (8-bit sRGB) or exr (linear) for pictures, and for a video as
     numbered pictures in the folder --output. By default what the name of --output says, or png for pictures and mp4
     for videos."""
-    layout: Literal["single", "compare", "photo", "grid"] = "single"
+    layout: Layout = "single"
     """single: nothing beside; compare: the capture's own light at the left; photo: the photo at the left, for cameras
     of photos; grid: each --light, --point, --envmap, or light of --lights in a panel of its own, all at once."""
     columns: int | None = None
@@ -90,8 +76,8 @@ class Render(LightFlags):
             InputError: flags do not go together, a file cannot be used, or the scene has no fitted field.
         """
         from relightnerf.devices import resolve_device
-        from relightnerf.rendering import SceneRenderer
-        from relightnerf.saved_views import load_views
+        from relightnerf.render.saved_views import load_views
+        from relightnerf.render.scene_renderer import SceneRenderer
         from relightnerf.scene import Scene
 
         self.check()
@@ -113,7 +99,7 @@ class Render(LightFlags):
         for name, value in numbers.items():
             if value is not None and value < 1:
                 raise InputError(f"--{name} {value}: not above 0", "give a positive whole number")
-        self._check_lights()
+        self.light_request().check()
         if self._kind() == "exr" and (self.labels or self.gray_ball):
             raise InputError("--format exr: holds light, not --labels or --gray-ball", "leave them out, or give png")
         if self.view is not None:
@@ -124,7 +110,7 @@ class Render(LightFlags):
             self._check_video()
 
     def _check_view(self) -> None:
-        others = self.cameras or self.lights or self.path or self._is_lit() or self.capture_light
+        others = self.cameras or self.lights or self.path or self.light_request() or self.capture_light
         if others or self.light_path != "stand" or self.layout == "grid":
             raise InputError(
                 f"--view {self.view}: has its own camera and light",
@@ -156,14 +142,14 @@ class Render(LightFlags):
             raise InputError(f"--seconds {self.seconds}: not above 0", "give a longer time")
 
     def _check_one_kind_of_light(self) -> None:
-        if self._is_lit() and self.lights is not None:
+        if self.light_request() and self.lights is not None:
             raise InputError("--lights is given, and --light, --point or --envmap as well", "give one or the others")
 
     def _check_light_file(self, path: Path) -> None:
         if not path.is_file():
             what = f"--light-path {path}: no such path or file"
             raise InputError(what, f"give {', '.join(LIGHT_PATHS)}, or a JSON file of lights or keyframes")
-        if self._is_lit() or self.layout == "grid":
+        if self.light_request() or self.layout == "grid":
             what = f"--light-path {path}: brings its own lights"
             raise InputError(what, "leave out --light, --point, --envmap and --layout grid")
 
@@ -186,37 +172,52 @@ class Render(LightFlags):
         return kind
 
     def _render_pictures(self, renderer: "SceneRenderer") -> None:
-        from relightnerf.pipeline.storyboard import Storyboard
+        from relightnerf.render.storyboard import Storyboard
 
-        shots = Storyboard(self, renderer.scene).pictures()
-        names = [f"{name}.{self.format or 'png'}" for name in shots]
-        renderer.shots(list(shots.values()), self.output or renderer.scene.renders, names, self._look())
+        frames = Storyboard(self._request(), renderer.scene).pictures()
+        names = [f"{name}.{self.format or 'png'}" for name in frames]
+        renderer.write_frames(list(frames.values()), self.output or renderer.scene.renders, names, self._look())
 
     def _render_view(self, renderer: "SceneRenderer", view: "SavedView") -> None:
-        from relightnerf.pipeline.storyboard import Storyboard
+        from relightnerf.render.storyboard import Storyboard
 
         kind = self._kind() or "png"
         if kind not in _PICTURES or (self.output is not None and _suffix(self.output) != kind):
             what = f"--output {self.output}" if self.output else f"--format {self.format}"
             raise InputError(f"{what}: one view makes one picture", "give a name that ends with .png or .exr")
         output = self.output or renderer.scene.renders / f"{Path(str(self.view)).stem}__view.{kind}"
-        shots = Storyboard(self, renderer.scene).view(view)
-        renderer.shots(shots, output.parent, [output.name], self._look(), f".{output.name}.json")
+        frames = Storyboard(self._request(), renderer.scene).view(view)
+        renderer.write_frames(frames, output.parent, [output.name], self._look(), f".{output.name}.json")
 
     def _render_video(self, renderer: "SceneRenderer") -> None:
-        from relightnerf.pipeline.storyboard import Storyboard
+        from relightnerf.render.storyboard import Storyboard
 
-        kind, board = self._video_kind(), Storyboard(self, renderer.scene)
+        kind, board = self._video_kind(), Storyboard(self._request(), renderer.scene)
         stem = Path(str(self.path)).stem
         output = self.output or renderer.scene.renders / (stem if kind in _PICTURES else f"{stem}.{kind}")
-        shots = board.video()
+        frames = board.video()
         if kind in _PICTURES:
-            renderer.sequence(shots, output, f".{kind}", self._look())
+            renderer.sequence(frames, output, f".{kind}", self._look())
         else:
-            renderer.film(shots, output, board.rate(), self._look())
+            renderer.video(frames, output, board.rate(), self._look())
+
+    def _request(self) -> RenderRequest:
+        return RenderRequest(
+            self.light_request(),
+            self.cameras,
+            self.lights,
+            self.capture_light,
+            self.path,
+            self.light_path,
+            self.seconds,
+            self.fps,
+            self.layout,
+            self.width,
+            self.height,
+        )
 
     def _look(self) -> "Look":
-        from relightnerf.shots import Look
+        from relightnerf.render.frames import Look
 
         return Look(self.columns, self.labels, self.gray_ball)
 

@@ -9,7 +9,7 @@ from relightnerf.errors import InputError
 if TYPE_CHECKING:
     from relightnerf.report_page import Explorer
     from relightnerf.scene import Scene
-    from relightnerf.stage import Stage
+    from relightnerf.scene.stage import Stage
 
 PAGE = "index.html"
 """File name of the page in the scene's report folder."""
@@ -51,16 +51,16 @@ class Report:
 
     def _stage(self, scene: "Scene", explorer: "Explorer | None") -> "Stage":
         from relightnerf.report_page import page_files, page_inputs
-        from relightnerf.stage import Stage
+        from relightnerf.scene.stage import Stage
 
         inputs = [*page_files(), *page_inputs(scene), *(explorer.files if explorer else [])]
         parameters = {"views": self.views, "size": self.size, "steps": _steps(scene)}
         return Stage("report", scene.report, parameters, inputs, [PAGE], f".{PAGE}.json")
 
     def _explorer(self, scene: "Scene", device: str) -> "Explorer | None":
-        from relightnerf.rendering import SceneRenderer
+        from relightnerf.render.scene_renderer import SceneRenderer
         from relightnerf.report_page import explorer_of
-        from relightnerf.stage import MANIFEST
+        from relightnerf.scene.stage import MANIFEST
 
         if not (scene.field / MANIFEST).is_file():
             return None
@@ -78,7 +78,7 @@ def _steps(scene: "Scene") -> list[dict[str, Any]]:
 
 
 def _write(scene: "Scene", explorer: "Explorer | None") -> None:
-    from relightnerf.files import atomic_path
+    from relightnerf.io.files import atomic_path
     from relightnerf.report_page import page
 
     text = page(scene, explorer)

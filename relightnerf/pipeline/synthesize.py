@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from relightnerf.lights import LightSet
     from relightnerf.relighters import Relighter
     from relightnerf.scene import Scene
-    from relightnerf.stage import Stage
+    from relightnerf.scene.stage import Stage
 
 _PREVIEW_WIDTH = 128
 _PREVIEW_COLUMNS = 5
@@ -98,7 +98,7 @@ class Synthesize:
     def _stage(self, lights: "LightSet") -> "Stage":
         from relightnerf.relighters import relighter_recipe
         from relightnerf.scene import Scene
-        from relightnerf.stage import Stage
+        from relightnerf.scene.stage import Stage
 
         scene, relighter = Scene.load(self.scene), relighter_recipe(self.relighter, self.diffusion)
         parameters = {
@@ -141,9 +141,9 @@ def _outputs(folder: Path, view: str, lights: "LightSet") -> list[Path]:
 
 
 def _relight_view(folder: Path, relighter: "Relighter", view: "View", rays: "RayScene", lights: "LightSet") -> None:
-    from relightnerf.color import to_uint8
-    from relightnerf.images import write_image
-    from relightnerf.sheets import contact_sheet
+    from relightnerf.imaging.color import to_uint8
+    from relightnerf.imaging.contact_sheet import contact_sheet
+    from relightnerf.io.images import write_image
 
     directions = lights.directions_world(view.camera.camera_to_world)
     relit = to_uint8(relighter.relight(view, rays, directions))

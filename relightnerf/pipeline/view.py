@@ -30,14 +30,14 @@ class View:
             InputError: the scene has no fitted field, or the port cannot be used.
         """
         from relightnerf.devices import resolve_device
-        from relightnerf.rendering import field_files
+        from relightnerf.field.checkpoints import field_files
         from relightnerf.scene import Scene
 
         scene = Scene.load(self.scene)
         field_files(scene)
         device = resolve_device(self.device)
         check_port(self.host, self.port)
-        from relightnerf.viewer import serve
+        from relightnerf.viewer.server import serve
 
         try:
             serve(scene, device, self.host, self.port)

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from relightnerf.color import LUMINANCE
 from relightnerf.devices import peak_memory_gib
 from relightnerf.diffusion.conditions import (
     CAPTURE_PARTS,
@@ -31,8 +30,9 @@ from relightnerf.diffusion.sizes import resized
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
+from relightnerf.imaging.color import LUMINANCE
 from relightnerf.lights import shading_terms
-from relightnerf.relighters._base import diffusion_parameters, relighter_name
+from relightnerf.relighters.names import relighter_name
 from relightnerf.relighters.shading import ShadingRelighter
 
 _CAPTURE_SHADING, _CAPTURE_WHITE = "shading of the capture", "painted white in the capture's light"
@@ -67,7 +67,7 @@ class DiffusionRelighter:
     @property
     def parameters(self) -> dict[str, Any]:
         """The options; where it computes is none of them, nor how many lights at once."""
-        return diffusion_parameters(self._options)
+        return self._options.parameters()
 
     @property
     def report(self) -> str | None:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from relightnerf.color import LUMINANCE, linear_to_srgb, srgb_to_linear
 from relightnerf.geometry.cue import ViewCues
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import View
+from relightnerf.imaging.color import LUMINANCE, linear_to_srgb, srgb_to_linear
 from relightnerf.lights import TYPICAL_SHADING, canonical_shading, shading_ratio
-from relightnerf.relighters._capture_light import CaptureLight, capture_shading, estimate_capture_light
+from relightnerf.relighters.capture_light import CaptureLight, capture_shading, estimate_capture_light
 
 _EXPOSURE_VIEWS = 12
 

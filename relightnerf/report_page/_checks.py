@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from relightnerf.cameras import Cameras
-from relightnerf.images import read_array, read_image
+from relightnerf.io.images import read_array, read_image
 from relightnerf.report_page._views import shared_surface
 from relightnerf.scene import Scene
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from relightnerf.cameras import Cameras
-from relightnerf.images import read_image
-from relightnerf.lights import load_lights
-from relightnerf.rendering import CAPTURE_LIGHT
+from relightnerf.io.images import read_image
+from relightnerf.lights import CAPTURE_LIGHT, load_lights
 from relightnerf.report_page._dome import Dome
 from relightnerf.report_page._pictures import picture_uri, picture_uris
 from relightnerf.scene import Scene

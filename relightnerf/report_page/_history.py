@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relightnerf.files import read_json
+from relightnerf.io.files import read_json
 from relightnerf.scene import Scene
-from relightnerf.stage import MANIFEST
+from relightnerf.scene.stage import MANIFEST
 
 _MINUTE = 60.0
 _HOUR = 3600.0

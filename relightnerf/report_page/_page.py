@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from relightnerf import __version__
-from relightnerf.camera_paths import focus_point
 from relightnerf.cameras import Cameras
-from relightnerf.files import read_json
-from relightnerf.images import read_image
+from relightnerf.cameras.paths import focus_point
+from relightnerf.io.files import read_json
+from relightnerf.io.images import read_image
 from relightnerf.lights import load_lights
 from relightnerf.report_page._checks import all_checks
 from relightnerf.report_page._dome import Dome
@@ -20,7 +20,7 @@ from relightnerf.report_page._pictures import data_uri, depth_picture, normal_pi
 from relightnerf.report_page._scores import psnr_chart, score_table
 from relightnerf.report_page._views import spread_views
 from relightnerf.scene import Scene
-from relightnerf.stage import MANIFEST
+from relightnerf.scene.stage import MANIFEST
 
 MOST_BYTES = 25_000_000
 """Size that the page does not exceed: a video that does not fit any more stays outside."""
@@ -121,15 +121,11 @@ def explorer_of(scene: Scene, views: int, longest: int) -> Explorer:
         views: how many; held-out ones first, then such as look from other sides.
         longest: longer side of the pictures in pixels, at most; never more than the photos'.
     """
-    from relightnerf.camera_paths import resized
-
     cameras, held_out = scene.cameras(), held_out_names(scene)
     names = spread_views(cameras, scene.world_up, views, held_out)
-    indices = [cameras.names.index(name) for name in names]
-    poses, intrinsics = cameras.camera_to_world[indices], cameras.intrinsics[indices]
-    chosen = Cameras(tuple(names), poses, intrinsics, cameras.width, cameras.height)
+    chosen = cameras[[cameras.names.index(name) for name in names]]
     scale = min(1.0, longest / max(cameras.width, cameras.height))
-    sized = resized(chosen, round(cameras.width * scale), round(cameras.height * scale))
+    sized = chosen.resized(round(cameras.width * scale), round(cameras.height * scale))
     return Explorer(scene, sized, Dome.of(scene.world_up), held_out)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from relightnerf.color import to_uint8
-from relightnerf.images import read_array, read_image
+from relightnerf.imaging.color import to_uint8
+from relightnerf.io.images import read_array, read_image
 
 Picture = UInt8[np.ndarray, "_ _ 3"]
 

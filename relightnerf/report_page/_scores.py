@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relightnerf.evaluation.metrics import WAYS
-from relightnerf.rendering import CAPTURE_LIGHT
+from relightnerf.lights import CAPTURE_LIGHT
 
 _MEASURES = {"psnr": ("PSNR", "dB", 2), "ssim": ("SSIM", "", 3), "lpips": ("LPIPS", "", 3)}
 _LESS_IS_BETTER = "lpips"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from relightnerf.camera_paths import central_view
 from relightnerf.cameras import Cameras
+from relightnerf.cameras.paths import central_view
 
 _SAMPLES = 12
 _SAME_SURFACE = 0.05
@@ -25,7 +25,7 @@ def spread_views(
     """
     places = cameras.camera_to_world[:, :3, 3]
     first = [name for name in cameras.names if name in preferred]
-    start = cameras.chosen(first) if first else cameras
+    start = cameras.subset(first) if first else cameras
     chosen = [central_view(start, world_up).name]
     for candidates in (first, cameras.names):
         left = [i for i, name in enumerate(cameras.names) if name in candidates and name not in chosen]

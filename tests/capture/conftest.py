@@ -9,7 +9,7 @@ import pycolmap
 import pytest
 from PIL import Image
 
-from relightnerf.camera_paths import look_at
+from relightnerf.cameras.paths import look_at
 
 SIZE = (160, 120)
 _OPENCV_FROM_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])

@@ -10,7 +10,7 @@ from relightnerf.capture import SourceOptions, open_capture
 from relightnerf.capture._photos import focal_prior, open_photos
 from relightnerf.capture._pictures import mask_beside, opaque_pixels, picture_size
 from relightnerf.errors import InputError
-from relightnerf.images import read_image
+from relightnerf.io.images import read_image
 
 _EXIF_IFD = 0x8769
 

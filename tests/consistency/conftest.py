@@ -7,12 +7,12 @@ import open3d as o3d
 import pytest
 from agreeing_views import relit_pictures, true_log_ratio
 
-from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Cameras, save_cameras
-from relightnerf.color import linear_to_srgb, to_uint8
+from relightnerf.cameras.paths import look_at
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import SceneViews
-from relightnerf.images import write_array, write_image
+from relightnerf.imaging.color import linear_to_srgb, to_uint8
+from relightnerf.io.images import write_array, write_image
 from relightnerf.lights import LightSet, save_lights
 from relightnerf.scene import Scene
 

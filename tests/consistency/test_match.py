@@ -10,11 +10,12 @@ import pytest
 from agreeing_views import LIGHTS, blotches, folder_bytes, relit_pictures, true_log_ratio, unperturbed
 from stopping import stop_after
 
-from relightnerf import consistency, images
+from relightnerf import consistency
 from relightnerf.errors import InputError
-from relightnerf.files import read_json, write_json
 from relightnerf.geometry.views import SceneViews
-from relightnerf.images import read_array, read_image, write_array, write_image
+from relightnerf.io import images
+from relightnerf.io.files import read_json, write_json
+from relightnerf.io.images import read_array, read_image, write_array, write_image
 from relightnerf.lights import LightSet
 from relightnerf.pipeline.match import Match
 from relightnerf.scene import Scene

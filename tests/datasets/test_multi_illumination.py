@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from tiny_models import write_depth_anything
 
-from relightnerf.color import linear_to_srgb, srgb_to_linear, to_uint8
-from relightnerf.diffusion.light_folders import LightFolder
-from relightnerf.hdr import write_hdr
-from relightnerf.images import read_image
+from relightnerf.imaging.color import linear_to_srgb, srgb_to_linear, to_uint8
+from relightnerf.io.hdr import write_hdr
+from relightnerf.io.images import read_image
 from relightnerf.lights import reference_lights, rotation_between
+from relightnerf.training.data.light_folders import LightFolder
 
 FOLDER = Path(__file__).parents[2] / "datasets" / "multi_illumination"
 DROPPED = (2, 3, 19, 20, 21, 22, 24)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from relightnerf.cameras import Camera
-from relightnerf.diffusion.light_folders import find_light_folders
 from relightnerf.errors import InputError
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
+from relightnerf.training.data.light_folders import find_light_folders
 
 pytest.importorskip("mitsuba", reason="rendering needs the extra `data`")
 sys.path.append(str(Path(__file__).parents[2] / "datasets"))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from relightnerf.color import srgb_to_linear, to_float
-from relightnerf.diffusion.light_folders import LightFolder, find_light_folders
 from relightnerf.errors import InputError
-from relightnerf.images import parse_size
+from relightnerf.imaging.color import srgb_to_linear, to_float
+from relightnerf.io.images import parse_size
 from relightnerf.lights import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRRADIANCE
+from relightnerf.training.data.light_folders import LightFolder, find_light_folders
 
 sys.path.append(str(Path(__file__).parents[2] / "datasets"))
 render_spheres = importlib.import_module("render_spheres")

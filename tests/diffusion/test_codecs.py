@@ -12,13 +12,13 @@ from relightnerf.diffusion.codecs import (
     KlCodec,
     RatioCodec,
     RatioSettings,
-    edge_decoder_loss,
     load_codec,
 )
 from relightnerf.diffusion.codecs.edge import X1_5
 from relightnerf.errors import InputError
-from relightnerf.evaluation._lpips import Lpips
-from relightnerf.files import write_json
+from relightnerf.evaluation.lpips import Lpips
+from relightnerf.io.files import write_json
+from relightnerf.training.decoder import edge_decoder_loss
 
 TINY = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,

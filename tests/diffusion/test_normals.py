@@ -10,16 +10,15 @@ from accelerate.state import AcceleratorState
 from lit_scenes import write_lit_scene
 from safetensors.torch import load_file
 
-from relightnerf.diffusion.light_folders import LightFolder
 from relightnerf.diffusion.model import RelightingModel
-from relightnerf.diffusion.normal_samples import NormalSamples, fitted_depth
 from relightnerf.diffusion.normals import NormalUNet, corrected_normals
-from relightnerf.diffusion.training.config import NormalsRun
-from relightnerf.diffusion.training.normals import new_network, train_normals
 from relightnerf.errors import InputError
-from relightnerf.evaluation.relit_cases import RelitCase, set_case
-from relightnerf.relighters import load_relighter
-from relightnerf.relighters._base import COMPACT_FOLDER
+from relightnerf.relighters import COMPACT_FOLDER, load_relighter
+from relightnerf.training.benchmark.relit_cases import RelitCase, set_case
+from relightnerf.training.config import NormalsRun
+from relightnerf.training.data.light_folders import LightFolder
+from relightnerf.training.data.normal_samples import NormalSamples, fitted_depth
+from relightnerf.training.normals import new_network, train_normals
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +65,7 @@ def _angle_deg(found: np.ndarray, truth: np.ndarray, where: np.ndarray) -> float
 @pytest.mark.parametrize("factor", [1, 7])
 def test_before_training_normals_stay_as_they_are_in_any_size(case: RelitCase, factor: int) -> None:
     """Photos that are larger than what the network sees keep what is finer in their normals."""
-    large = case.view.camera.resized(factor * case.view.camera.width + 3 * (factor > 1), factor * 48)
+    large = case.view.camera.resampled(factor * case.view.camera.width + 3 * (factor > 1), factor * 48)
     rng = np.random.default_rng(0)
     normal = rng.normal(size=(large.height, large.width, 3)) + [0, 0, 4]
     normal = (normal / np.linalg.norm(normal, axis=-1, keepdims=True)).astype(np.float32)

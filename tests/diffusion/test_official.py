@@ -17,7 +17,7 @@ from relightnerf.diffusion.official import (
     convert_official,
 )
 from relightnerf.errors import InputError
-from relightnerf.files import read_json
+from relightnerf.io.files import read_json
 from relightnerf.lights import reference_lights, spherical_harmonics
 
 CHANNELS = (32, 64, 64, 64)

@@ -3,9 +3,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from relightnerf import upsampling
 from relightnerf.diffusion.codecs import RatioCodec, RatioSettings
-from relightnerf.srgb import linear_from_srgb, srgb_from_linear
+from relightnerf.imaging import joint_bilateral
+from relightnerf.imaging.color_tensors import linear_from_srgb, srgb_from_linear
 
 
 def lit_pictures(lights: int, height: int = 96, width: int = 144) -> tuple[Tensor, Tensor, Tensor]:
@@ -82,8 +82,8 @@ def test_where_no_neighbour_is_alike_the_ratio_is_bilinear() -> None:
 
 def test_an_upsampled_pixel_is_the_weighted_mean_of_its_neighbours() -> None:
     values, guide = torch.rand(1, 1, 5, 7), 3 * torch.rand(1, 2, 20, 28)
-    kernel = upsampling.Kernel(radius=1, sigma_cells=0.7, fallback=0.0)
-    result = torch.cat(list(upsampling.upsampled_chunks(values, [guide], kernel)), dim=2)
+    kernel = joint_bilateral.Kernel(radius=1, sigma_cells=0.7, fallback=0.0)
+    result = torch.cat(list(joint_bilateral.upsampled_chunks(values, [guide], kernel)), dim=2)
     low_guide = functional.avg_pool2d(guide, 4)
     # pixel (9, 18) lies in cell (2, 4), at (1.875, 4.125) cells from the first cell's centre
     total = weights = torch.tensor(0.0)
@@ -99,7 +99,7 @@ def test_an_upsampled_pixel_is_the_weighted_mean_of_its_neighbours() -> None:
 def test_pieces_of_rows_make_the_same_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     latent, photo = torch.randn(2, 3, 8, 12), torch.rand(1, 3, 61, 101)
     whole = RatioCodec().decode(latent, photo)
-    monkeypatch.setattr(upsampling, "_CHUNK_VALUES", 1)
+    monkeypatch.setattr(joint_bilateral, "_CHUNK_VALUES", 1)
     torch.testing.assert_close(RatioCodec().decode(latent, photo), whole)
 
 

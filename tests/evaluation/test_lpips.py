@@ -8,7 +8,7 @@ import torchvision
 from torchmetrics.functional.image.lpips import _LPIPS, ScalingLayer
 
 from relightnerf.errors import InputError
-from relightnerf.evaluation._lpips import BACKBONE_FILE, Lpips, find_backbone
+from relightnerf.evaluation.lpips import BACKBONE_FILE, Lpips, find_backbone
 
 SLICES = {
     "alex": {0: 1, 3: 2, 6: 3, 8: 4, 10: 5},

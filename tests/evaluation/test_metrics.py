@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from relightnerf.color import linear_to_srgb, srgb_to_linear
 from relightnerf.evaluation.metrics import WAYS, compare, mean_scores, psnr, scaled, ssim
+from relightnerf.imaging.color import linear_to_srgb, srgb_to_linear
 
 
 def _picture(seed: int = 0, low: float = 0.1, high: float = 0.6) -> np.ndarray:

@@ -10,8 +10,8 @@ from splat_pictures import splat_picture
 
 from relightnerf.errors import InputError
 from relightnerf.evaluation.metrics import psnr
-from relightnerf.export.gaussians import load_gaussians
-from relightnerf.field.rendering import FieldRenderer
+from relightnerf.field.loading import load_renderer
+from relightnerf.io.gaussians import load_gaussians
 from relightnerf.lights import Lighting, direction_from_angles
 from relightnerf.pipeline.export import Export
 from relightnerf.scene import Scene
@@ -20,9 +20,9 @@ from relightnerf.scene import Scene
 @pytest.fixture(scope="module")
 def truth(tiny_scene: Scene) -> list[np.ndarray]:
     """The field's own picture from the first camera, under a light and under the capture's own."""
-    field = FieldRenderer.load(tiny_scene, "cpu")
+    field = load_renderer(tiny_scene, "cpu")
     seen = field.features(tiny_scene.cameras()[0])
-    light = Lighting.far(direction_from_angles(225.0, 40.0, "world", tiny_scene.world_up))
+    light = Lighting.directional(direction_from_angles(225.0, 40.0, "world", tiny_scene.world_up))
     return [field.relight(seen, light), field.relight(seen)]
 
 

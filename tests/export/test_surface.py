@@ -8,16 +8,16 @@ import pytest
 from ply_pictures import mesh_picture
 from splat_pictures import splat_picture
 
-from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Camera, Cameras
+from relightnerf.cameras.paths import look_at
 from relightnerf.errors import InputError
 from relightnerf.evaluation.metrics import psnr
-from relightnerf.export.gaussians import Gaussians, joined
 from relightnerf.export.mesh import VertexColours
 from relightnerf.export.surface import Background, mesh_gaussians
 from relightnerf.export.views import LitView
 from relightnerf.field.frame import FieldFrame
 from relightnerf.geometry.raycast import RayScene
+from relightnerf.io.gaussians import Gaussians, joined
 
 VIEWS, WIDTH, HEIGHT, SKY = 9, 64, 48, 30.0
 CENTRE = np.array([0.0, 0.0, 0.6])

@@ -10,7 +10,7 @@ import torch
 from relightnerf.cameras import Camera
 from relightnerf.field.datamanager import RelightDataManager, RelightDataManagerConfig
 from relightnerf.field.dataparser import RelightDataParserConfig
-from relightnerf.images import read_image, write_array
+from relightnerf.io.images import read_image, write_array
 from relightnerf.lights import load_lights
 from relightnerf.pipeline.evaluate import held_out_views
 from relightnerf.scene import Scene
@@ -67,7 +67,7 @@ def test_every_colour_is_that_of_its_ray_s_pixel_under_its_light(tiny_scene: Sce
     lights = load_lights(tiny_scene.matched / "lights.json")
     for place, index in enumerate(range(len(rays))[rays.metadata.get("step", slice(None))]):
         view = outputs.metadata["view_names"][int(rays.camera_indices[index])]
-        camera = tiny_scene.cameras().chosen([view])[0]
+        camera = tiny_scene.cameras().subset([view])[0]
         row, column = _pixel(camera, rotation.T @ rays.directions[index].double().numpy())
         if step < WARMUP_STEPS:
             expected = read_image(tiny_scene.image_path(view))[row, column]
@@ -104,7 +104,7 @@ def test_known_depth_says_where_rays_end(tiny_scene: Scene, copy_scene: Callable
     frame = outputs.metadata["frame"]
     ends = (rays.origins + rays.directions * batch["distance"][:, None]).double().numpy()
     for index, end in enumerate(ends):
-        camera = cameras.chosen([outputs.metadata["view_names"][int(rays.camera_indices[index])]])[0]
+        camera = cameras.subset([outputs.metadata["view_names"][int(rays.camera_indices[index])]])[0]
         row, column = _pixel(camera, frame.rotation.T @ rays.directions[index].double().numpy())
         depth = depths[camera.name][row * rows // camera.height, column * columns // camera.width]
         assert (batch["distance"][index] > 0) == (depth > 0)

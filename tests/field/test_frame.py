@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Cameras
+from relightnerf.cameras.paths import look_at
 from relightnerf.field.frame import FieldFrame
 from relightnerf.lights import rotation_between
 

@@ -14,7 +14,7 @@ import pytest
 from browser import pixels
 from servers import free_port, page
 
-from relightnerf.images import read_image
+from relightnerf.io.images import read_image
 from relightnerf.scene import Scene
 
 if TYPE_CHECKING:

@@ -8,16 +8,17 @@ import pytest
 import torch
 
 from relightnerf.cameras import Camera
-from relightnerf.color import srgb_to_linear
 from relightnerf.errors import InputError
+from relightnerf.field.checkpoints import newest_checkpoint, run_folder
 from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.decoders import zero_last
-from relightnerf.field.folders import newest_checkpoint, run_folder
+from relightnerf.field.fitting import train_step
 from relightnerf.field.frame import FieldFrame
-from relightnerf.field.rendering import FeatureBuffer, FieldRenderer
-from relightnerf.field.runs import load_pipeline, run_config
-from relightnerf.field.training import train_step
+from relightnerf.field.loading import load_pipeline, load_renderer
+from relightnerf.field.renderer import FeatureBuffer, FieldRenderer
+from relightnerf.imaging.color import srgb_to_linear
 from relightnerf.lights import Lighting, environment_lighting, rotation_between, spread_directions
+from relightnerf.methods.runs import run_config
 from relightnerf.pipeline.geometry import base_field
 from relightnerf.scene import Scene
 
@@ -36,7 +37,7 @@ def test_a_trained_field_saved_and_loaded_gives_the_same_pictures(tiny_scene: Sc
     config.save_config()
     camera = tiny_scene.cameras()[0]
     in_memory = FieldRenderer(trainer.pipeline.model, scene_frame(tiny_scene, tiny_scene.cameras()))
-    loaded = FieldRenderer.load(tiny_scene, "cpu", tmp_path / "run")
+    loaded = load_renderer(tiny_scene, "cpu", tmp_path / "run")
     for light in (None, LIGHT):
         pictures = [renderer.relight(renderer.features(camera), light) for renderer in (in_memory, loaded)]
         assert np.ptp(pictures[0]) > 0.01
@@ -45,8 +46,8 @@ def test_a_trained_field_saved_and_loaded_gives_the_same_pictures(tiny_scene: Sc
 
 def test_the_fit_leaves_the_picture_under_the_capture_s_light_as_it_was(tiny_scene: Scene) -> None:
     camera = tiny_scene.cameras()[1]
-    fitted = FieldRenderer.load(tiny_scene, "cpu")
-    base = FieldRenderer.load(tiny_scene, "cpu", base_field(tiny_scene))
+    fitted = load_renderer(tiny_scene, "cpu")
+    base = load_renderer(tiny_scene, "cpu", base_field(tiny_scene))
     np.testing.assert_array_equal(fitted.relight(fitted.features(camera)), base.relight(base.features(camera)))
     np.testing.assert_array_equal(fitted.depth(camera), base.depth(camera))
 
@@ -75,7 +76,7 @@ def test_a_field_of_other_sizes_is_loaded_as_it_is(tiny_scene: Scene) -> None:
 
 
 def test_a_light_changes_the_picture_and_the_opposite_one_changes_it_otherwise(tiny_scene: Scene) -> None:
-    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    renderer = load_renderer(tiny_scene, "cpu")
     seen = renderer.features(tiny_scene.cameras()[0])
     pictures = [renderer.relight(seen, light) for light in (None, LIGHT, -LIGHT)]
     for first, second in ((0, 1), (0, 2), (1, 2)):
@@ -98,7 +99,7 @@ def test_a_world_and_its_light_turned_together_look_the_same(tiny_scene: Scene) 
 
 
 def test_a_field_of_the_capture_s_light_alone_refuses_others(tiny_scene: Scene) -> None:
-    base = FieldRenderer.load(tiny_scene, "cpu", base_field(tiny_scene))
+    base = load_renderer(tiny_scene, "cpu", base_field(tiny_scene))
     with pytest.raises(InputError, match="only the capture's own light"):
         base.relight(base.features(tiny_scene.cameras()[0]), LIGHT)
 
@@ -108,19 +109,21 @@ def _linear(renderer: FieldRenderer, seen: FeatureBuffer, light: object) -> np.n
 
 
 def test_a_canonical_light_is_the_same_as_lighting_and_as_a_direction(tiny_scene: Scene) -> None:
-    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    renderer = load_renderer(tiny_scene, "cpu")
     seen = renderer.features(tiny_scene.cameras()[0])
-    np.testing.assert_allclose(renderer.relight(seen, Lighting.far(LIGHT)), renderer.relight(seen, LIGHT), atol=1e-5)
+    np.testing.assert_allclose(
+        renderer.relight(seen, Lighting.directional(LIGHT)), renderer.relight(seen, LIGHT), atol=1e-5
+    )
 
 
 def test_two_lights_together_are_the_sum_of_both(tiny_scene: Scene) -> None:
-    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    renderer = load_renderer(tiny_scene, "cpu")
     seen = renderer.features(tiny_scene.cameras()[0])
     centre = renderer.center_world
     lights = [
-        Lighting.far(LIGHT, np.array([0.3, 0.1, 0.2])),
-        Lighting.far(np.array([0.0, -0.6, 0.8]), 0.2),
-        Lighting.near(centre + [0.2, 0.1, 0.9], 0.1),
+        Lighting.directional(LIGHT, np.array([0.3, 0.1, 0.2])),
+        Lighting.directional(np.array([0.0, -0.6, 0.8]), 0.2),
+        Lighting.point(centre + [0.2, 0.1, 0.9], 0.1),
         environment_lighting(np.random.default_rng(0).random((16, 32, 3)) * 0.05, 12),
     ]
     for first in range(len(lights)):
@@ -132,15 +135,15 @@ def test_two_lights_together_are_the_sum_of_both(tiny_scene: Scene) -> None:
 
 
 def test_a_near_light_far_away_is_a_far_light(tiny_scene: Scene) -> None:
-    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    renderer = load_renderer(tiny_scene, "cpu")
     seen = renderer.features(tiny_scene.cameras()[0])
     for towards in spread_directions(3, lowest_z=0.0):
-        near = Lighting.near(renderer.center_world + 1e6 * towards)
+        near = Lighting.point(renderer.center_world + 1e6 * towards)
         np.testing.assert_allclose(renderer.relight(seen, near), renderer.relight(seen, towards), atol=1e-5)
 
 
 def test_what_a_lamp_gives_falls_with_the_square_of_the_distance(tiny_scene: Scene) -> None:
-    renderer, camera = FieldRenderer.load(tiny_scene, "cpu"), tiny_scene.cameras()[0]
+    renderer, camera = load_renderer(tiny_scene, "cpu"), tiny_scene.cameras()[0]
     seen, lamp = renderer.features(camera), renderer.center_world + [0.3, 0.2, 1.0]
     along = camera.rays_camera() * renderer.depth(camera)[..., None]
     points = along @ camera.camera_to_world[:3, :3].T + camera.camera_to_world[:3, 3]
@@ -151,8 +154,8 @@ def test_what_a_lamp_gives_falls_with_the_square_of_the_distance(tiny_scene: Sce
     distance = np.linalg.norm(lamp - points, axis=-1)[known]
     expected = (np.linalg.norm(lamp - renderer.center_world) / distance) ** 2
     near, far = (
-        Lighting.near(lamp, 0.1),
-        Lighting.near(renderer.center_world + 1e5 * (lamp - renderer.center_world), 0.1),
+        Lighting.point(lamp, 0.1),
+        Lighting.point(renderer.center_world + 1e5 * (lamp - renderer.center_world), 0.1),
     )
     assert not np.allclose(renderer.relight(seen, near), renderer.relight(seen, far), atol=1e-3)
     falloff = renderer.falloff(seen, lamp).reshape(known.shape)[known]
@@ -160,7 +163,7 @@ def test_what_a_lamp_gives_falls_with_the_square_of_the_distance(tiny_scene: Sce
 
 
 def test_even_light_from_everywhere_is_ambient_light(tiny_scene: Scene) -> None:
-    renderer = FieldRenderer.load(tiny_scene, "cpu")
+    renderer = load_renderer(tiny_scene, "cpu")
     seen = renderer.features(tiny_scene.cameras()[0])
     even = environment_lighting(np.full((32, 64, 3), 0.15), 128, world_up=tiny_scene.world_up)
     ambient = Lighting(ambient=np.ones(3))
@@ -174,4 +177,4 @@ def test_a_field_of_an_older_version_is_named(tiny_scene: Scene, tmp_path: Path)
     del content["pipeline"]["_model.format"]
     torch.save(content, checkpoint)
     with pytest.raises(InputError, match="older version"):
-        FieldRenderer.load(tiny_scene, "cpu", tmp_path)
+        load_renderer(tiny_scene, "cpu", tmp_path)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from relightnerf.cli import main
-from relightnerf.files import file_digest
+from relightnerf.io.files import file_digest
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.scene import Scene
 
 ROOT = Path(__file__).parents[2]
-EAGER = "cli._silence_libraries(); from relightnerf.field import training; training._SECONDS_PER_SAVE = 0.0; "
+EAGER = "_main._silence_libraries(); from relightnerf.field import fitting; fitting._SECONDS_PER_SAVE = 0.0; "
 OWN = ("manifest.json", "config.yml", ".progress.json")  # these hold times and the scene's own path
 
 
@@ -50,7 +50,8 @@ def test_a_fit_killed_after_checkpoints_gives_the_same_bytes(
 
 def _kill(arguments: list[str], folder: Path, checkpoints: int) -> None:
     """Start a command that saves after every step, and kill it when it has saved so many checkpoints."""
-    code = f"import sys; from relightnerf import cli; {EAGER if checkpoints else ''}sys.exit(cli.main(sys.argv[1:]))"
+    before = EAGER if checkpoints else ""
+    code = f"import sys; from relightnerf.cli import _main; {before}sys.exit(_main.main(sys.argv[1:]))"
     environment, pipe = {**os.environ, "PYTHONPATH": str(ROOT)}, subprocess.PIPE
     process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, stdout=pipe, stderr=pipe)
     seen: set[str] = set()

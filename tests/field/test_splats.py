@@ -13,18 +13,20 @@ from splat_pictures import splat_picture
 from relightnerf.cameras import Camera
 from relightnerf.cli import main
 from relightnerf.errors import InputError
-from relightnerf.export.gaussians import Gaussians, save_gaussians
+from relightnerf.field.checkpoints import run_folder
 from relightnerf.field.dataparser import nerfstudio_cameras, scene_frame
+from relightnerf.field.fitting import train
 from relightnerf.field.frame import FieldFrame
-from relightnerf.field.rendering import FieldRenderer, field_renderer
-from relightnerf.field.runs import run_config, run_folder
-from relightnerf.field.splat_method import relightnerf_splat
-from relightnerf.field.splat_model import SplatModel, SplatModelConfig
-from relightnerf.field.splat_rasterizer import SplatCamera, splat, splat_densely
-from relightnerf.field.splat_rendering import SplatRenderer
-from relightnerf.field.training import train
-from relightnerf.images import read_image
+from relightnerf.field.loading import field_renderer, load_renderer
+from relightnerf.field.renderer import FieldRenderer
+from relightnerf.field.splats.model import SplatModel, SplatModelConfig
+from relightnerf.field.splats.rasterizer import SplatCamera, splat, splat_densely
+from relightnerf.field.splats.renderer import SplatRenderer
+from relightnerf.io.gaussians import Gaussians, save_gaussians
+from relightnerf.io.images import read_image
 from relightnerf.lights import Lighting, rotation_between
+from relightnerf.methods.runs import run_config
+from relightnerf.methods.splats import relightnerf_splat
 from relightnerf.scene import Scene
 
 LIGHT = np.array([0.48, 0.6, 0.64])
@@ -150,14 +152,14 @@ def _error(renderer: FieldRenderer, scene: Scene, view: int, light: str | None =
 def test_a_fit_comes_closer_to_the_photos(tiny_scene: Scene, fitted: tuple[Path, FieldRenderer]) -> None:
     folder, begun = fitted
     assert run_folder(folder).parent.name == "relightnerf-splat"
-    after = FieldRenderer.load(tiny_scene, "cpu", folder)
+    after = load_renderer(tiny_scene, "cpu", folder)
     assert _error(after, tiny_scene, 0) < 0.6 * _error(begun, tiny_scene, 0)
 
 
 def test_another_light_changes_the_picture(tiny_scene: Scene, fitted: tuple[Path, FieldRenderer]) -> None:
-    renderer = FieldRenderer.load(tiny_scene, "cpu", fitted[0])
+    renderer = load_renderer(tiny_scene, "cpu", fitted[0])
     seen = renderer.features(tiny_scene.cameras()[0])
-    lights = (None, LIGHT, -LIGHT, Lighting.far(LIGHT, 0.3), Lighting.near(renderer.center_world + LIGHT))
+    lights = (None, LIGHT, -LIGHT, Lighting.directional(LIGHT, 0.3), Lighting.point(renderer.center_world + LIGHT))
     pictures = [renderer.relight(seen, light) for light in lights]
     for index, picture in enumerate(pictures):
         assert all(np.abs(picture - other).mean() > 1e-3 for other in pictures[:index])
@@ -174,14 +176,14 @@ def test_the_light_s_part_is_trained_without_changing_the_rest(
             config.optimizers["means"]["optimizer"].lr = 0.01
             config.optimizers["scales"]["optimizer"].lr = 0.02
             train(config, "splats")
-        renderer = FieldRenderer.load(tiny_scene, "cpu", folder)
+        renderer = load_renderer(tiny_scene, "cpu", folder)
         pictures.append(renderer.relight(renderer.features(tiny_scene.cameras()[0])))
     np.testing.assert_allclose(*pictures, atol=1e-5)
 
 
 def test_nerfstudio_s_pipeline_renders_a_view(tiny_scene: Scene, fitted: tuple[Path, FieldRenderer]) -> None:
     camera = tiny_scene.cameras()[0]
-    renderer = FieldRenderer.load(tiny_scene, "cpu", fitted[0])
+    renderer = load_renderer(tiny_scene, "cpu", fitted[0])
     frame = scene_frame(tiny_scene, tiny_scene.cameras())
     model = renderer._model
     shown = model.get_outputs_for_camera(nerfstudio_cameras(camera, frame))

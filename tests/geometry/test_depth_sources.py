@@ -12,7 +12,7 @@ from tiny_models import write_depth_anything
 from relightnerf.cameras import load_cameras
 from relightnerf.errors import InputError
 from relightnerf.geometry.depth_sources import load_depth_source, scaled_to
-from relightnerf.images import read_array, write_array
+from relightnerf.io.images import read_array, write_array
 from relightnerf.pipeline.prepare import Prepare
 
 ROOT = Path(__file__).parents[2]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Camera, Cameras
+from relightnerf.cameras.paths import look_at
 from relightnerf.errors import InputError
 from relightnerf.geometry.mesh import depth_mesh, fuse_mesh
 from relightnerf.geometry.normals import depth_normals, view_normals

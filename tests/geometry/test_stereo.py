@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from relightnerf.camera_paths import look_at
 from relightnerf.cameras import Camera
+from relightnerf.cameras.paths import look_at
 from relightnerf.geometry.stereo import StereoView, agreed_depths, neighbours, swept_depth, working_camera
 
 SIZE = 96

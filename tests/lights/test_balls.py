@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from relightnerf.color import linear_to_srgb, srgb_to_linear, to_uint8
+from relightnerf.imaging.color import linear_to_srgb, srgb_to_linear, to_uint8
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, fit_ball_direction, gray_ball
 
 DIRECTIONS = {

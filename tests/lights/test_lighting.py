@@ -78,7 +78,7 @@ def test_a_map_that_is_dark_above_the_horizon_has_no_lights() -> None:
 
 
 def test_lights_add_and_scale() -> None:
-    first, second = Lighting.far(np.array([0.0, 0.0, 1.0]), 0.5), Lighting.near(np.array([1.0, 2.0, 3.0]))
+    first, second = Lighting.directional(np.array([0.0, 0.0, 1.0]), 0.5), Lighting.point(np.array([1.0, 2.0, 3.0]))
     both = (first + second).scaled(2.0)
     np.testing.assert_array_equal(both.colors, [[1.0, 1.0, 1.0]])
     np.testing.assert_array_equal(both.position_colors, [[2.0, 2.0, 2.0]])

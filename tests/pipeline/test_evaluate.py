@@ -7,11 +7,11 @@ import pytest
 
 from relightnerf.cameras import save_cameras
 from relightnerf.errors import InputError
-from relightnerf.files import read_json, write_json
-from relightnerf.images import read_image, write_image
+from relightnerf.io.files import read_json, write_json
+from relightnerf.io.images import read_image, write_image
 from relightnerf.lights import LightSet, save_lights
 from relightnerf.pipeline.evaluate import Evaluate, held_out_views
-from relightnerf.rendering import SceneRenderer
+from relightnerf.render.scene_renderer import SceneRenderer
 from relightnerf.scene import Scene
 
 
@@ -25,7 +25,7 @@ def scene(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> Scene:
 def rendered_truth(tiny_scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """True pictures of two cameras under two lights: the field's own, the first light's darkened to three quarters."""
     folder = tmp_path_factory.mktemp("rendered") / "truth"
-    cameras = tiny_scene.cameras().chosen(tiny_scene.cameras().names[:2])
+    cameras = tiny_scene.cameras().subset(tiny_scene.cameras().names[:2])
     lights = LightSet("world", ("x", "z"), np.eye(3)[[0, 2]])
     for path in SceneRenderer(tiny_scene).pictures(cameras, lights, folder, with_capture=True):
         if path.stem.endswith("__x"):

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from relightnerf.field.folders import newest_checkpoint, run_folder
-from relightnerf.field.training import model_state
+from relightnerf.field.checkpoints import model_state, newest_checkpoint, run_folder
 from relightnerf.pipeline.fit import Fit
 from relightnerf.pipeline.geometry import STEPS, Geometry
 from relightnerf.pipeline.match import Match

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from stopping import stop_after
 
-from relightnerf import images
-from relightnerf.color import linear_to_srgb, to_uint8
 from relightnerf.errors import InputError
-from relightnerf.images import read_image, write_array, write_image
+from relightnerf.imaging.color import linear_to_srgb, to_uint8
+from relightnerf.io import images
+from relightnerf.io.images import read_image, write_array, write_image
 from relightnerf.lights import LightSet, gray_ball, reference_lights, save_lights
 from relightnerf.pipeline import relight
 from relightnerf.pipeline.relight import Relight

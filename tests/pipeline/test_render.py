@@ -9,15 +9,16 @@ import pytest
 from PIL import Image
 from stopping import stop_after
 
-from relightnerf import rendering
 from relightnerf.cameras import save_cameras
-from relightnerf.color import srgb_to_linear, to_float
 from relightnerf.errors import InputError
-from relightnerf.hdr import write_hdr
-from relightnerf.images import read_image
+from relightnerf.imaging.color import srgb_to_linear, to_float
+from relightnerf.io.hdr import write_hdr
+from relightnerf.io.images import read_image
 from relightnerf.lights import LightSet, save_lights
-from relightnerf.pipeline.render import Render, parse_light
-from relightnerf.rendering import cameras_from_file
+from relightnerf.pipeline.render import Render
+from relightnerf.render import scene_renderer
+from relightnerf.render.camera_specs import cameras_from_file
+from relightnerf.render.request import parse_light
 from relightnerf.scene import Scene
 
 AXES = np.eye(3)
@@ -27,7 +28,7 @@ AXES = np.eye(3)
 def two_cameras(tiny_scene: Scene, tmp_path: Path) -> Path:
     """The file of two of the capture's cameras."""
     path = tmp_path / "cams.json"
-    save_cameras(path, tiny_scene.cameras().chosen(tiny_scene.cameras().names[:2]))
+    save_cameras(path, tiny_scene.cameras().subset(tiny_scene.cameras().names[:2]))
     return path
 
 
@@ -86,7 +87,7 @@ def test_pictures_of_a_stopped_run_stay_and_the_rest_are_the_same(
 ) -> None:
     Render(tiny_scene.root, tmp_path / "whole", two_cameras, three_lights).run()
     with monkeypatch.context() as patch:
-        stop_after(patch, rendering, 4)
+        stop_after(patch, scene_renderer, 4)
         with pytest.raises(KeyboardInterrupt):
             Render(tiny_scene.root, tmp_path / "stopped", two_cameras, three_lights).run()
     before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "stopped").glob("*.png")}
@@ -103,7 +104,7 @@ def test_a_video_stopped_at_any_time_becomes_the_same_video(
     Render(tiny_scene.root, tmp_path / "whole.mp4", **arguments).run()
     for stop in (2, 3):
         with monkeypatch.context() as patch:
-            stop_after(patch, rendering, stop)
+            stop_after(patch, scene_renderer, stop)
             with pytest.raises(KeyboardInterrupt):
                 Render(tiny_scene.root, tmp_path / "stopped.mp4", **arguments).run()
         assert not (tmp_path / "stopped.mp4").exists()

@@ -11,14 +11,14 @@ import av
 import numpy as np
 import pytest
 
-from relightnerf.color import linear_to_srgb, to_float
 from relightnerf.errors import InputError
-from relightnerf.field.rendering import FieldRenderer
-from relightnerf.hdr import read_hdr
-from relightnerf.images import read_image
+from relightnerf.field.renderer import FieldRenderer
+from relightnerf.imaging.color import linear_to_srgb, to_float
+from relightnerf.io.hdr import read_hdr
+from relightnerf.io.images import read_image
 from relightnerf.lights import Lighting, LightSet, direction_from_angles, save_lights
 from relightnerf.pipeline.render import Render
-from relightnerf.saved_views import SavedView, save_keyframes, save_view
+from relightnerf.render.saved_views import SavedView, save_keyframes, save_view
 from relightnerf.scene import Scene
 
 AXES = np.eye(3)
@@ -51,7 +51,7 @@ def _frames(path: Path) -> list[np.ndarray]:
 
 def test_a_saved_view_is_the_picture_of_its_camera_and_light(tiny_scene: Scene, tmp_path: Path) -> None:
     camera = tiny_scene.cameras()[2]
-    save_view(tmp_path / "v.json", SavedView(camera, Lighting.far(direction_from_angles(90.0, 20.0))))
+    save_view(tmp_path / "v.json", SavedView(camera, Lighting.directional(direction_from_angles(90.0, 20.0))))
     Render(tiny_scene.root, tmp_path / "v.png", view=tmp_path / "v.json").run()
     Render(tiny_scene.root, tmp_path / "out", tmp_path / "v.json", light=("90,20",)).run()
     same = read_image(tmp_path / "out" / f"{camera.name}__az90_el20.png")
@@ -61,7 +61,7 @@ def test_a_saved_view_is_the_picture_of_its_camera_and_light(tiny_scene: Scene, 
 def test_keyframes_become_a_video_that_passes_them_and_the_field_once_where_the_camera_stands(
     tiny_scene: Scene, tmp_path: Path, passes: list[bytes]
 ) -> None:
-    cameras, light = tiny_scene.cameras(), Lighting.far(direction_from_angles(0.0, 40.0), (1.0, 0.5, 0.2))
+    cameras, light = tiny_scene.cameras(), Lighting.directional(direction_from_angles(0.0, 40.0), (1.0, 0.5, 0.2))
     views = [SavedView(cameras[0], None), SavedView(cameras[0], light), SavedView(cameras[1], light)]
     save_keyframes(tmp_path / "k.json", views, seconds=0.9)
     Render(tiny_scene.root, tmp_path / "k", view=tmp_path / "k.json", fps=10, format="png", gray_ball=True).run()

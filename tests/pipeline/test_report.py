@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from relightnerf.errors import InputError
-from relightnerf.files import read_json
+from relightnerf.io.files import read_json
 from relightnerf.pipeline.evaluate import Evaluate
 from relightnerf.pipeline.report import PAGE, Report
 from relightnerf.scene import Scene

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from lit_scenes import write_lit_scene
 
-from relightnerf.color import linear_to_srgb
-from relightnerf.diffusion.light_folders import LightFolder
-from relightnerf.evaluation.relit_cases import RelitCase, set_case
 from relightnerf.geometry.cue import ViewCues
+from relightnerf.imaging.color import linear_to_srgb
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
-from relightnerf.relighters._capture_light import capture_shading, estimate_capture_light
+from relightnerf.relighters.capture_light import capture_shading, estimate_capture_light
+from relightnerf.training.benchmark.relit_cases import RelitCase, set_case
+from relightnerf.training.data.light_folders import LightFolder
 
 
 @pytest.fixture(scope="module")

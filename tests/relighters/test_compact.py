@@ -9,9 +9,9 @@ from lit_scenes import write_lit_scene
 import relightnerf
 from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.evaluation.metrics import psnr, scaled
-from relightnerf.evaluation.relit_cases import RelitCase, set_case
 from relightnerf.lights import reference_lights
 from relightnerf.relighters import Relighter, load_relighter
+from relightnerf.training.benchmark.relit_cases import RelitCase, set_case
 
 WEIGHTS = Path(relightnerf.__file__).parent / "weights" / "compact"
 

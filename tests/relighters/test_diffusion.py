@@ -8,18 +8,18 @@ import pytest
 from tiny_models import controlled_model, write_light_sets, write_tiny_base
 
 from relightnerf.diffusion.options import DiffusionOptions
-from relightnerf.diffusion.training.config import ControlNetRun, NetworkConfig
-from relightnerf.diffusion.training.controlnet import train_controlnet
 from relightnerf.errors import InputError
-from relightnerf.files import read_json
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.geometry.views import SceneViews
-from relightnerf.images import read_image
+from relightnerf.io.files import read_json
+from relightnerf.io.images import read_image
 from relightnerf.lights import reference_lights
 from relightnerf.pipeline.match import Match
 from relightnerf.pipeline.synthesize import Synthesize
 from relightnerf.relighters import load_relighter, relighter_name
 from relightnerf.scene import Scene
+from relightnerf.training.config import ControlNetRun, NetworkConfig
+from relightnerf.training.controlnet import train_controlnet
 
 ALL_PARTS = ("rgb", "depth", "normal", "shading", "shadow")
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from relightnerf.cameras import Cameras
-from relightnerf.files import write_json
-from relightnerf.images import write_image
+from relightnerf.io.files import write_json
+from relightnerf.io.images import write_image
+from relightnerf.io.video import write_video
 from relightnerf.lights import gray_ball
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.report_page import Dome, Explorer, page
 from relightnerf.scene import Scene
-from relightnerf.video import write_video
 
 SIZE = 48
 
@@ -34,7 +34,7 @@ def ball_scene(tiny_capture, tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def ball_explorer(ball_scene: Scene) -> Explorer:
     """Three views of the ball under every light of the dome."""
     cameras = ball_scene.cameras()
-    chosen = cameras.chosen(cameras.names[::3])
+    chosen = cameras.subset(cameras.names[::3])
     square = Cameras(chosen.names, chosen.camera_to_world, chosen.intrinsics, SIZE, SIZE)
     explorer = Explorer(ball_scene, square, Dome.of(ball_scene.world_up), chosen.names[:1])
     files = iter(explorer.files)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from relightnerf.cameras import Cameras
-from relightnerf.images import read_array
+from relightnerf.io.images import read_array
 from relightnerf.lights import LightSet, normalized_direction
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.report_page import Dome, all_checks, duration, page, shared_surface, spread_views
@@ -70,7 +70,7 @@ def test_views_share_what_others_see_too(tiny_capture: Path, scene: Scene) -> No
     cameras = scene.cameras()
     depths = _depths(tiny_capture, cameras)
     assert shared_surface(cameras, depths).min() > 0.6
-    opposite = cameras.chosen(["v0", "v4"])
+    opposite = cameras.subset(["v0", "v4"])
     assert shared_surface(opposite, [depths[0], depths[4]]).max() == 0.0
     same = Cameras(("a", "b", "c"), cameras.camera_to_world[[0] * 3], cameras.intrinsics[[0] * 3], 32, 24)
     np.testing.assert_allclose(shared_surface(same, [depths[0]] * 3), 1.0)

@@ -12,12 +12,12 @@ ratio   small models and photos of any size: the latent changes the photo's ligh
 from pathlib import Path
 
 from relightnerf.diffusion.codecs._base import ImageCodec
-from relightnerf.diffusion.codecs.edge import EdgeCodec, EdgePreservingAutoencoder, edge_decoder_loss
+from relightnerf.diffusion.codecs.edge import EdgeCodec, EdgePreservingAutoencoder
 from relightnerf.diffusion.codecs.kl import KlCodec
 from relightnerf.diffusion.codecs.ratio import RatioCodec, RatioSettings
 from relightnerf.diffusion.hub import CODEC_FILE
 from relightnerf.errors import InputError
-from relightnerf.files import read_json
+from relightnerf.io.files import read_json
 
 __all__ = [
     "CODECS",
@@ -27,7 +27,6 @@ __all__ = [
     "KlCodec",
     "RatioCodec",
     "RatioSettings",
-    "edge_decoder_loss",
     "load_codec",
 ]
 

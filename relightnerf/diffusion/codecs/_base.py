@@ -9,7 +9,7 @@ from torch import Tensor
 
 from relightnerf.diffusion.hub import CODEC_FILE
 from relightnerf.errors import InputError
-from relightnerf.files import atomic_path, read_json, write_json
+from relightnerf.io.files import atomic_path, read_json, write_json
 
 
 class ImageCodec(Protocol):

@@ -13,12 +13,10 @@ from diffusers import AsymmetricAutoencoderKL
 from diffusers.models.autoencoders.autoencoder_kl import DecoderOutput
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
 from relightnerf.diffusion.codecs._base import check_factor, read_settings, save_model
 from relightnerf.diffusion.sizes import resized
 from relightnerf.errors import InputError
-from relightnerf.evaluation._lpips import Lpips
 
 X1_5: dict[str, Any] = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
@@ -194,24 +192,3 @@ class EdgeCodec(nn.Module):
         """
         read_settings(folder, cls.kind)
         return cls(EdgePreservingAutoencoder.from_pretrained(folder, local_files_only=True))
-
-
-def edge_decoder_loss(
-    codec: EdgeCodec,
-    latent: Float[Tensor, "batch channels low_height low_width"],
-    source: Float[Tensor, "photos 3 height width"],
-    target: Float[Tensor, "batch 3 height width"],
-    lpips: Lpips | None = None,
-) -> Float[Tensor, ""]:
-    """Return how far the decoded picture is from the target: L1, plus LPIPS (Zhang et al., CVPR 2018) if it is given.
-
-    Args:
-        codec: whose decoder is trained.
-        latent: ``codec.encode(target, source)``; the encoder stays as it is, so no gradient is needed.
-        source: the photo whose features the decoder adds, sRGB in [0, 1]: one for each latent, or one for all.
-        target: what the latent stands for, sRGB in [0, 1], in the latent's size times ``factor``.
-        lpips: the distance of VGG16, made with gradients; pictures have 64 pixels to a side at least.
-    """
-    decoded = codec.decode_unclipped(latent, source)
-    loss = functional.l1_loss(decoded, target)
-    return loss if lpips is None else loss + lpips(decoded, target).mean()

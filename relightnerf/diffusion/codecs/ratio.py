@@ -13,9 +13,9 @@ from torch.nn import functional
 from relightnerf.diffusion.codecs._base import check_factor, read_settings
 from relightnerf.diffusion.hub import CODEC_FILE
 from relightnerf.errors import InputError
-from relightnerf.files import write_json
-from relightnerf.srgb import linear_from_srgb, srgb_from_linear
-from relightnerf.upsampling import Kernel, upsampled_chunks
+from relightnerf.imaging.color_tensors import linear_from_srgb, srgb_from_linear
+from relightnerf.imaging.joint_bilateral import Kernel, upsampled_chunks
+from relightnerf.io.files import write_json
 
 
 @dataclass(frozen=True)

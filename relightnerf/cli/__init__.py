@@ -1,0 +1,5 @@
+"""The command ``relightnerf``, and the subcommands that span several stages: run, status, doctor."""
+
+from relightnerf.cli._main import COMMANDS, STAGES, completion_script, flags_of, main, run_command, stage_main
+
+__all__ = ["COMMANDS", "STAGES", "completion_script", "flags_of", "main", "run_command", "stage_main"]

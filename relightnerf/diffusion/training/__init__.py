@@ -1,1 +1,0 @@
-"""Training of relighting models and decoders: any number of processes and machines, by ``accelerate launch``."""

@@ -1,0 +1,1 @@
+"""The relightable field as 3D Gaussians."""

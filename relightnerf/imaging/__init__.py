@@ -1,0 +1,1 @@
+"""Operations on pictures: colour spaces, LAB transfer, joint bilateral upsampling, contact sheets."""

@@ -1,0 +1,1 @@
+"""Files: atomic writes, JSON, pictures, HDR pictures, videos, PLY files of Gaussians."""

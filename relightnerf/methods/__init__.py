@@ -1,0 +1,1 @@
+"""The nerfstudio methods, found by entry point: training recipes of the field on grids and of the one on Gaussians."""

@@ -1,0 +1,5 @@
+"""The scene folder, and the stages that write into it: what is done is skipped, what was stopped goes on."""
+
+from relightnerf.scene._folder import FORMAT, Scene
+
+__all__ = ["FORMAT", "Scene"]

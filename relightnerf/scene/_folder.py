@@ -1,0 +1,122 @@
+"""The scene folder: the only interface between stages."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from relightnerf.cameras import Cameras, load_cameras
+from relightnerf.errors import InputError
+from relightnerf.io.files import read_json, write_json
+from relightnerf.lights import normalized_direction
+
+FORMAT = 1
+"""Version of the scene folder's layout."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene folder and what ``scene.json`` says about it.
+
+    Attributes:
+        root: the folder.
+        name: for people.
+        source: where the capture came from.
+        world_up: unit vector that points up, in the capture's world frame.
+        width: of the prepared images, pixels.
+        height: of the prepared images, pixels.
+    """
+
+    root: Path
+    name: str
+    source: str
+    world_up: tuple[float, float, float]
+    width: int
+    height: int
+
+    @classmethod
+    def load(cls, root: Path) -> "Scene":
+        """Read ``scene.json``.
+
+        Raises:
+            InputError: the folder is not a prepared scene, or one of another version.
+        """
+        path = root / "scene.json"
+        if not path.is_file():
+            raise InputError(f"{root}: not a scene folder (no scene.json)", "run `relightnerf prepare` first")
+        content = read_json(path)
+        if content.get("format") != FORMAT:
+            raise InputError(
+                f"{path}: format {content.get('format')!r}, this version reads {FORMAT}",
+                "prepare the capture again into a new scene folder",
+            )
+        for key in ("name", "source", "world_up", "width", "height"):
+            if key not in content:
+                raise InputError(f'{path}: "{key}" is missing', "prepare the capture again")
+        up = normalized_direction(content["world_up"], f"{path}: world_up")
+        return cls(root, content["name"], content["source"], tuple(up.tolist()), content["width"], content["height"])
+
+    def save(self) -> None:
+        """Write ``scene.json``, atomically."""
+        content = {
+            "format": FORMAT,
+            "name": self.name,
+            "source": self.source,
+            "world_up": list(self.world_up),
+            "width": self.width,
+            "height": self.height,
+        }
+        write_json(self.root / "scene.json", content)
+
+    @property
+    def capture(self) -> Path:
+        """Folder of the prepared photos: ``transforms.json``, ``images/<view>.png``, ``masks/`` where there are any."""
+        return self.root / "capture"
+
+    @property
+    def geometry(self) -> Path:
+        """Folder of the base field, ``depth/<view>.npy``, ``normal/<view>.npy`` and ``mesh.ply``."""
+        return self.root / "geometry"
+
+    def relit(self, relighter: str) -> Path:
+        """Folder of one relighter's ``<view>__<light>.png`` and ``lights.json``."""
+        return self.root / "relit" / relighter
+
+    @property
+    def matched(self) -> Path:
+        """Folder of the colour-matched ``<view>__<light>.png`` and ``lights.json``."""
+        return self.root / "matched"
+
+    @property
+    def field(self) -> Path:
+        """Folder of the relightable field: a nerfstudio run."""
+        return self.root / "field"
+
+    @property
+    def renders(self) -> Path:
+        """Default folder for rendered pictures and videos."""
+        return self.root / "renders"
+
+    @property
+    def report(self) -> Path:
+        """Folder of figures and contact sheets."""
+        return self.root / "report"
+
+    def cameras(self) -> Cameras:
+        """Return the cameras of the prepared photos, in the capture's world frame."""
+        return load_cameras(self.capture / "transforms.json")
+
+    def image_path(self, view: str) -> Path:
+        """Return the prepared photo of a view (8-bit sRGB PNG)."""
+        return self.capture / "images" / f"{view}.png"
+
+    def depth_path(self, view: str) -> Path:
+        """Return a view's depth: (height, width) float32 npy, along the camera's -z in world units, 0 unknown."""
+        return self.geometry / "depth" / f"{view}.npy"
+
+    def normal_path(self, view: str) -> Path:
+        """Return a view's normals: (height, width, 3) float32 npy, unit, camera frame (OpenGL), 0 unknown."""
+        return self.geometry / "normal" / f"{view}.npy"
+
+    @property
+    def mesh_path(self) -> Path:
+        """The fused triangle mesh in the capture's world frame."""
+        return self.geometry / "mesh.ply"

@@ -1,0 +1,1 @@
+"""Training samples of scenes that were photographed or rendered under several lights."""
