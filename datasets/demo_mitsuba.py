@@ -223,7 +223,7 @@ def check_light() -> None:
     for azimuth_deg, elevation_deg in [(0, 90), *((azimuth, 30) for azimuth in range(0, 360, 45))]:
         set_light(scene, unit_from_angles(azimuth_deg, elevation_deg))
         value = float(render(scene, camera, 4096).mean())
-        facing = np.sin(np.deg2rad(elevation_deg))
-        expected = 0.8 * (IRRADIANCE / np.pi * facing + AMBIENT)
+        cosine = np.sin(np.deg2rad(elevation_deg))
+        expected = 0.8 * (IRRADIANCE / np.pi * cosine + AMBIENT)
         print(f"azimuth {azimuth_deg:3d} elevation {elevation_deg}: {value:.4f}, is {expected:.4f}")
         assert np.isclose(value, expected, rtol=0.0, atol=0.003), "the canonical light is wrong"

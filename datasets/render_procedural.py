@@ -4,9 +4,9 @@
     python datasets/render_procedural.py --output data/procedural --split test --scenes 100 --size 128x128 --samples 64
 
 Every scene is a light folder with layers (relightnerf/diffusion/light_folders.py): linear pictures of each light's
-disc, of the ambient part and of environments by themselves, with depth, normals, visibility, openness and albedo. A
-scene depends on seed, split, size, samples, number of lights and its index only; those that are there are skipped, so
-an interrupted run goes on where it stopped. The splits share no seed, no mesh and no texture picture.
+disc, of the ambient part and of environments by themselves, with depth, normals, visibility, ambient visibility and
+albedo. A scene depends on seed, split, size, samples, number of lights and its index only; those that are there are
+skipped, so an interrupted run goes on where it stopped. The splits share no seed, no mesh and no texture picture.
 
 Needs the extra `data` (Mitsuba, oidn, trimesh, threejs-materials); Debian's libllvm19 makes it several times faster,
 its libtbb12 is what oidn needs, and sweethome3d-furniture brings 820 meshes (without it there are primitives only).
@@ -126,7 +126,7 @@ def make_scene(config: Config, index: int, seen: SeenArrangement, rng: np.random
         mask=binary_erosion(hits.depth > 0, np.ones((3, 3)), border_value=1),
         source=describe(config),
         layers=layers,
-        openness=cues.ambient,
+        ambient_visibility=cues.ambient,
         albedo=renderer.albedo,
     )
 
@@ -147,7 +147,7 @@ def add_inexact_geometry(config: Config, index: int, seen: SeenArrangement) -> N
             file,
             depth=view.depth,
             normal=view.normal_camera.astype(np.float16),
-            openness=to_uint8(cues.ambient),
+            ambient_visibility=to_uint8(cues.ambient),
             visibility=to_uint8(cues.visibility(scene.lights.directions_world(camera.camera_to_world))),
         )
 
@@ -250,7 +250,7 @@ def sheet(scenes: list[LightFolder]) -> NDArray[np.uint8]:
         "depth",
         "normal",
         "visibility",
-        "openness",
+        "ambient_visibility",
     )
     pictures = []
     for scene in scenes:
@@ -258,7 +258,7 @@ def sheet(scenes: list[LightFolder]) -> NDArray[np.uint8]:
         layers = [scene.layer(name) for name in scene.lights.names[-2:]] + [4.0 * scene.layer("ambient")]
         layers += [0.2 * environment / max(environment.mean(), 1e-6), scene.albedo()]
         depth = normalized_depth(torch.from_numpy(scene.depth())).numpy()
-        greys = [depth, scene.normal() / 2 + 0.5, scene.visibility(len(scene) - 1), scene.openness()]
+        greys = [depth, scene.normal() / 2 + 0.5, scene.visibility(len(scene) - 1), scene.ambient_visibility()]
         greys = [np.broadcast_to(grey[..., None], (*grey.shape, 3)) if grey.ndim == 2 else grey for grey in greys]
         pictures += [to_uint8(picture) for picture in (*map(linear_to_srgb, layers), *greys)]
     return contact_sheet(pictures, list(names) * len(scenes), len(names))

@@ -160,9 +160,9 @@ def light_surface(scene: SphereScene, surface: Surface, direction: NDArray[np.fl
     all of it, look at its samples.
     """
     towards = disc_directions(direction)
-    facing = surface.normals @ direction.astype(np.float32)
-    irradiance, seen = np.maximum(surface.normals @ towards.mean(axis=0), 0.0), (facing > 0.0).astype(np.float32)
-    edge = (surface.kind == SPHERE) & (np.abs(facing) < np.sin(EDGE))
+    cosine = surface.normals @ direction.astype(np.float32)
+    irradiance, seen = np.maximum(surface.normals @ towards.mean(axis=0), 0.0), (cosine > 0.0).astype(np.float32)
+    edge = (surface.kind == SPHERE) & (np.abs(cosine) < np.sin(EDGE))
     cosine = np.maximum(surface.normals[edge] @ towards.T, 0.0)
     irradiance[edge], seen[edge] = cosine.mean(axis=-1), seen[edge] * (cosine > 0.0).mean(axis=-1)
     on_plane = np.flatnonzero(surface.kind == PLANE)

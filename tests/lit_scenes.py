@@ -44,7 +44,7 @@ def write_lit_scene(folder: Path, seed: int) -> LightFolder:
         visibility=list(cues.visibility(directions)),
         fov_deg=FOV_DEG,
         layers={"ambient": ambient, "environment_0": ambient * [0.8, 1.0, 1.4]},
-        openness=cues.ambient,
+        ambient_visibility=cues.ambient,
         albedo=albedo,
     )
     o3d.io.write_triangle_mesh(str(folder / "mesh.ply"), mesh)

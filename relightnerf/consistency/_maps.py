@@ -61,9 +61,9 @@ class Surface:
         camera = Camera(view.name, view.camera.camera_to_world, view.camera.intrinsics / side, width, height)
         points = camera.points_world(depth)
         normals = _unit(area_mean(view.normal_world, side))
-        facing = -np.sum(_unit(points - camera.position) * normals, axis=-1)
-        density = float(camera.intrinsics[0]) ** 2 * np.abs(facing) / np.maximum(depth, 1e-6) ** 2
-        steep = np.clip((facing - _STEEPEST) / (_STEEP - _STEEPEST), 0.0, 1.0)
+        cosine = -np.sum(_unit(points - camera.position) * normals, axis=-1)
+        density = float(camera.intrinsics[0]) ** 2 * np.abs(cosine) / np.maximum(depth, 1e-6) ** 2
+        steep = np.clip((cosine - _STEEPEST) / (_STEEP - _STEEPEST), 0.0, 1.0)
         trust = known * steep * np.exp(-((_bend(inverse_depth) / _BEND) ** 2))
         photo = area_mean(srgb_to_linear(view.image), side)
         return cls(camera, *(a.astype(np.float32) for a in (points, normals, trust, photo, density)))

@@ -2,23 +2,25 @@
 
 ``rgb`` and ``depth`` are the reference method's; the others are cues that a scene's geometry gives:
 
-======== ======== ===================================================================================
-part     channels values
-======== ======== ===================================================================================
-rgb      3        the photo: sRGB in [0, 1]
-depth    1        affine-invariant depth in [0, 1], 0 the nearest (as Marigold gives it)
-normal   3        unit normal in the camera's frame, components in [-1, 1], 0 where unknown
-shading  1        cosine between normal and light in [0, 1], 0 where it is negative
-shadow   1        part of the light's disc that the surface sees, in [0, 1]
-openness 1        ambient visibility: the cosine-weighted part of the hemisphere that is open, in [0, 1]
-cue      1        logarithm of the scene painted white under the canonical light, see ``light_cue``, in [-2.8, 0.06]
-source   1        logarithm of the photo's own shading, guessed from the photo, see ``source_shading``; 0 if unknown
-capture  1        logarithm of the photo's own shading under the light that the whole capture was taken in, as far as
-                  that is known, see ``capture_cue``; 0 if unknown
-disc     1        of that light the disc alone: cosine times visibility, in [0, 1]; 0 if unknown
-shaded   3        logarithm of what ray-cast shading, the new light's over that light's, multiplies each channel of the
-                  photo by (``lights.shading_ratio``), in [-3.6, 1.8]; 0 if unknown
-======== ======== ===================================================================================
+================== ======== ==========================================================================================
+part               channels values
+================== ======== ==========================================================================================
+rgb                3        the photo: sRGB in [0, 1]
+depth              1        affine-invariant depth in [0, 1], 0 the nearest (as Marigold gives it)
+normal             3        unit normal in the camera's frame, components in [-1, 1], 0 where unknown
+shading            1        cosine between normal and light in [0, 1], 0 where it is negative
+shadow             1        part of the light's disc that the surface sees, in [0, 1]
+ambient_visibility 1        the cosine-weighted part of the hemisphere that is open, in [0, 1]
+cue                1        logarithm of the scene painted white under the canonical light, see ``light_cue``, in
+                            [-2.8, 0.06]
+source             1        logarithm of the photo's own shading, guessed from the photo, see ``source_shading``; 0 if
+                            unknown
+capture            1        logarithm of the photo's own shading under the light that the whole capture was taken in,
+                            as far as that is known, see ``capture_cue``; 0 if unknown
+disc               1        of that light the disc alone: cosine times visibility, in [0, 1]; 0 if unknown
+shaded             3        logarithm of what ray-cast shading, the new light's over that light's, multiplies each
+                            channel of the photo by (``lights.shading_ratio``), in [-3.6, 1.8]; 0 if unknown
+================== ======== ==========================================================================================
 """
 
 import math
@@ -39,7 +41,7 @@ PARTS = {
     "normal": 3,
     "shading": 1,
     "shadow": 1,
-    "openness": 1,
+    "ambient_visibility": 1,
     "cue": 1,
     "source": 1,
     "capture": 1,
@@ -47,13 +49,15 @@ PARTS = {
     "shaded": 3,
 }
 """Channels of each part."""
+_FORMER_NAMES = {"openness": "ambient_visibility"}
+"""Names that models saved by relightnerf 0.1 use, ``compact`` among them."""
 LIGHT_PARTS = frozenset({"shading", "shadow", "cue", "shaded"})
 """Parts that differ from light to light."""
 CAPTURE_PARTS = frozenset({"capture", "disc", "shaded"})
 """Parts that tell of the light that the photo was taken in."""
 DERIVED_PARTS = {
     "cue": ("shading", "shadow"),
-    "source": ("normal", "openness"),
+    "source": ("normal", "ambient_visibility"),
     "shaded": ("shading", "shadow", "capture"),
 }
 """Parts that are computed from others, without which they say nothing."""
@@ -65,6 +69,11 @@ _BOUNCED, _BOUNCED_CAPTURE, _BRIGHTEST_CAPTURE = 0.06, 0.1, 100.0
 _LEAST_NORMAL = 0.5
 _REWEIGHTINGS, _OUTLIER, _RIDGE = 5, 0.5, 0.01
 _LEAST_SOURCE, _MOST_SOURCE = 0.15, 4.0
+
+
+def part_names(parts: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of parts as they are called now."""
+    return tuple(_FORMER_NAMES.get(part, part) for part in parts)
 
 
 def condition_channels(parts: Sequence[str]) -> int:
@@ -114,7 +123,7 @@ def part_slice(parts: Sequence[str], part: str) -> slice:
 def light_cue(
     shading: Float[Tensor, "*#batch height width"],
     shadow: Float[Tensor, "*#batch height width"],
-    openness: Float[Tensor, "*#batch height width"],
+    ambient_visibility: Float[Tensor, "*#batch height width"],
 ) -> Float[Tensor, "*batch height width"]:
     """Return how bright the scene, painted white, is under the canonical light without bounces, as a logarithm.
 
@@ -125,10 +134,10 @@ def light_cue(
     Args:
         shading: cosine between normal and light, in [0, 1].
         shadow: part of the light's disc that is seen.
-        openness: ambient visibility.
+        ambient_visibility: ambient visibility.
     """
     brightest = IRRADIANCE / math.pi + AMBIENT_RADIANCE
-    radiance = (IRRADIANCE / math.pi * shading * shadow + AMBIENT_RADIANCE * openness) / brightest
+    radiance = (IRRADIANCE / math.pi * shading * shadow + AMBIENT_RADIANCE * ambient_visibility) / brightest
     return (radiance + _BOUNCED).log()
 
 
@@ -150,25 +159,29 @@ def capture_cue(
 def source_shading(
     rgb: Float[Tensor, "*batch 3 height width"],
     normal: Float[Tensor, "*batch 3 height width"],
-    openness: Float[Tensor, "*batch 1 height width"],
+    ambient_visibility: Float[Tensor, "*batch 1 height width"],
 ) -> Float[Tensor, "*batch 1 height width"]:
     """Return a guess of how the photo itself is lit: the logarithm of its shading over its mean luminance.
 
-    The shading is openness times a constant plus a gradient in the normal (irradiance from spherical harmonics up to
-    degree 1, Ramamoorthi and Hanrahan 2001), which explains the photo's luminance best if albedo is taken for noise:
-    iteratively reweighted least squares with Cauchy's weights.
+    The shading is ambient visibility times a constant plus a gradient in the normal (irradiance from spherical
+    harmonics up to degree 1, Ramamoorthi and Hanrahan 2001), which explains the photo's luminance best if albedo is
+    taken for noise: iteratively reweighted least squares with Cauchy's weights.
 
     Args:
         rgb: sRGB in [0, 1].
         normal: unit, 0 where unknown.
-        openness: ambient visibility.
+        ambient_visibility: ambient visibility.
     """
     known = (normal.square().sum(-3, keepdim=True) > _LEAST_NORMAL**2).to(rgb.dtype)
     weights = torch.tensor(LUMINANCE, dtype=rgb.dtype, device=rgb.device)[:, None, None]
     luminance = (linear_from_srgb(rgb) * weights).sum(-3, keepdim=True)
     mean = (luminance * known).sum((-2, -1), keepdim=True) / known.sum((-2, -1), keepdim=True).clamp(min=1.0)
     wanted = (luminance / mean.clamp(min=1e-3)).clamp(max=5.0).flatten(-2).transpose(-2, -1)
-    basis = (known * openness * torch.cat([torch.ones_like(openness), normal], dim=-3)).flatten(-2).transpose(-2, -1)
+    basis = (
+        (known * ambient_visibility * torch.cat([torch.ones_like(ambient_visibility), normal], dim=-3))
+        .flatten(-2)
+        .transpose(-2, -1)
+    )
     ridge = _RIDGE * known.sum((-3, -2, -1))[..., None].clamp(min=1.0) * torch.tensor([0.01, 1.0, 1.0, 1.0]).to(rgb)
     weight = torch.ones_like(wanted)
     for _ in range(_REWEIGHTINGS):

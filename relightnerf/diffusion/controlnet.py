@@ -12,7 +12,7 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import nn
 
 from relightnerf.diffusion._arguments import with_parents_arguments
-from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels
+from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels, part_names
 from relightnerf.lights import SH_COEFFICIENTS
 
 
@@ -32,6 +32,7 @@ class LightControlNet(ControlNetModel):
             condition_parts: names from ``conditions.PARTS``, in the order of the condition image's channels.
             kwargs: of ``ControlNetModel``; ``conditioning_channels`` follows from the parts.
         """
+        condition_parts = part_names(condition_parts)
         kwargs["conditioning_channels"] = condition_channels(condition_parts)
         super().__init__(*args, **kwargs)
         self.register_to_config(condition_parts=list(condition_parts))

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from relightnerf.diffusion._arguments import with_parents_arguments
-from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels, part_slice
+from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels, part_names, part_slice
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.lights import SH_COEFFICIENTS
 
@@ -139,6 +139,7 @@ class LightUNet(UNet2DModel):
             condition_factor: pixels of the condition image to a side of a latent pixel.
             kwargs: of ``UNet2DModel``; ``out_channels`` is the latent's, and ``in_channels`` follows.
         """
+        condition_parts = part_names(condition_parts)
         kwargs.setdefault("out_channels", 3)
         kwargs["in_channels"] = kwargs["out_channels"] + condition_channels(condition_parts) * condition_factor**2
         kwargs["class_embed_type"] = "identity"
@@ -280,6 +281,7 @@ class LightDiT(DiTTransformer2DModel):
             condition_parts: names from ``conditions.PARTS``, in the order of the condition image's channels.
             kwargs: of ``DiTTransformer2DModel``; ``out_channels`` is the latent's, and ``in_channels`` follows.
         """
+        condition_parts = part_names(condition_parts)
         kwargs["in_channels"] = kwargs.get("out_channels", 4) + condition_channels(condition_parts)
         kwargs.setdefault("out_channels", 4)
         super().__init__(*args, **kwargs)

@@ -322,7 +322,7 @@ class RelightModel(Model):
         return self.light_decoder.encode(both, directions)
 
     @torch.no_grad()
-    def facing(
+    def surface_points(
         self, origins: Float[Tensor, "rays 3"], directions: Float[Tensor, "rays 3"], surface: RaySurface
     ) -> tuple[Float[Tensor, "rays 3"], Float[Tensor, "rays 3"]]:
         """Return what rays meet, and the unit normals there (against the density's gradient), in the field's frame."""
@@ -381,7 +381,7 @@ class RelightModel(Model):
         elif "lights" in metadata:
             light = metadata["lights"][:, None]
             transfer = self.encode_light(surface, features, ray_bundle.directions)
-            cues = self.light_cues(*self.facing(ray_bundle.origins, ray_bundle.directions, surface), light)
+            cues = self.light_cues(*self.surface_points(ray_bundle.origins, ray_bundle.directions, surface), light)
             logits = logits + self.light_decoder(transfer, self.light_decoder.encode_lights(light), cues)[:, 0]
         return {**outputs, "rgb": torch.sigmoid(logits)}
 
@@ -404,7 +404,7 @@ class RelightModel(Model):
         surface = self.surface(rays.origins, rays.directions)
         logits, features = self.capture_logits(surface, rays.directions)
         lights = self.light_directions[rays.metadata["pictures"]]
-        cues = self.light_cues(*self.facing(rays.origins, rays.directions, surface), lights)
+        cues = self.light_cues(*self.surface_points(rays.origins, rays.directions, surface), lights)
         return _KnownRays(surface, logits, features, cues)
 
     def get_loss_dict(

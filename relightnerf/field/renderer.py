@@ -67,7 +67,7 @@ class FieldRenderer:
         for origins, directions, surface, _ in self._surfaces(camera):
             colour, features = model.capture_logits(surface, directions)
             logits.append(colour)
-            seen.append(model.facing(origins, directions, surface))
+            seen.append(model.surface_points(origins, directions, surface))
             if model.has_lights:
                 transfer.append(model.encode_light(surface, features, directions))
         points, normals = (torch.cat(parts) for parts in zip(*seen, strict=True))

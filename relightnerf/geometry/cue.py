@@ -43,7 +43,7 @@ class ViewCues:
         ambient = rays.ambient_visibility(self._some_points, self._some_normals, ambient_samples)
         self.ambient: Float[np.ndarray, "height width"] = self._spread(ambient[None])[0]
 
-    def facing(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
+    def cosine(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
         """Return the cosine between normal and light, 0 where it is negative."""
         # no matrix product: its rounding depends on how many lights there are
         x, y, z = directions_world.T.astype(np.float32)[..., None, None]
@@ -56,7 +56,7 @@ class ViewCues:
 
     def direct(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
         """Return cosine times visibility of each light."""
-        return self.facing(directions_world) * self.visibility(directions_world)
+        return self.cosine(directions_world) * self.visibility(directions_world)
 
     def cue(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
         """Return the cue of each canonical light: linear, in [0, 0.68]."""

@@ -20,6 +20,7 @@ from relightnerf.diffusion.conditions import (
     guide_images,
     light_cue,
     normalized_depth,
+    part_names,
     part_slice,
     source_shading,
 )
@@ -59,6 +60,7 @@ class DiffusionRelighter:
         self.name = relighter_name(model)
         self.inputs: Sequence[Path] = model_files(model)
         self._source, self._device, self._options = model, device, options
+        self._hidden = frozenset(part_names(options.without))
         self._model: RelightingModel | None = None
         self._shading = ShadingRelighter()
         self._last: tuple[View, RayScene, _Shared] | None = None
@@ -83,7 +85,7 @@ class DiffusionRelighter:
         if self._options.tiling:
             model.codec.enable_tiling()
         self._model, self._last = model.to(self._device), None
-        if CAPTURE_PARTS & (set(model.denoiser.condition_parts) - set(self._options.without)):
+        if CAPTURE_PARTS & (set(model.denoiser.condition_parts) - self._hidden):
             self._shading.fit(_Seen(views, self._seen), rays)
         if self._options.compile:
             model.denoiser.compile()
@@ -101,7 +103,7 @@ class DiffusionRelighter:
         chunks = [directions_world[i : i + batch] for i in range(0, len(directions_world), batch)]
         pictures = []
         for chunk in chunks:
-            values = {**shared, **(_light_values(cues, chunk, shared["openness"]) if cues else {})}
+            values = {**shared, **(_light_values(cues, chunk, shared["ambient_visibility"]) if cues else {})}
             directions_camera = chunk @ view.camera.camera_to_world[:3, :3]
             images = self._relit(self._model, values, size, directions_camera)
             pictures.append(images.movedim(1, -1).numpy())
@@ -114,7 +116,7 @@ class DiffusionRelighter:
         """Return what all lights of a view share; that of the last view is kept, as its lights may come in parts."""
         if self._last is None or self._last[0] is not view or self._last[1] is not rays:
             seen = self._seen(view)
-            needs_cues = (LIGHT_PARTS | CAPTURE_PARTS | {"openness", "source"}) & set(parts)
+            needs_cues = (LIGHT_PARTS | CAPTURE_PARTS | {"ambient_visibility", "source"}) & set(parts)
             cues = ViewCues(seen, rays) if needs_cues else None
             values = _shared_values(seen, cues)
             if cues and (light := self._shading.light):
@@ -148,7 +150,7 @@ class DiffusionRelighter:
         parts = model.denoiser.condition_parts
         small = {part: resized(value, size) for part, value in values.items()}
         if "source" in parts:
-            small["source"] = source_shading(small["rgb"], small["normal"], small["openness"])
+            small["source"] = source_shading(small["rgb"], small["normal"], small["ambient_visibility"])
         if "shaded" in parts and _CAPTURE_WHITE in small:
             small["shaded"] = self._shaded(small)
         small = {"disc": torch.zeros_like(small["rgb"][:, :1]), "shaded": torch.zeros_like(small["rgb"]), **small}
@@ -158,9 +160,9 @@ class DiffusionRelighter:
             small["capture"] = torch.zeros_like(small["rgb"][:, :1]) if shading is None else capture_cue(shading, known)
         small = {part: small[part].expand(lights, -1, -1, -1) for part in parts}
         condition = condition_image(parts, small)
-        for part in set(parts) & set(self._options.without):
+        for part in set(parts) & self._hidden:
             condition[:, part_slice(parts, part)] = 0.0
-        guides = guide_images({part: value for part, value in values.items() if part not in self._options.without})
+        guides = guide_images({part: value for part, value in values.items() if part not in self._hidden})
         directions = torch.as_tensor(directions_camera, device=self._device)
         options = self._options
         image = model.relight(
@@ -175,7 +177,7 @@ class DiffusionRelighter:
             for value in (
                 small[_CAPTURE_WHITE][0].movedim(0, -1),
                 (small["shading"] * small["shadow"])[:, 0],
-                small["openness"][0, 0],
+                small["ambient_visibility"][0, 0],
                 small["normal"][0].any(dim=0),
             )
         )
@@ -207,16 +209,18 @@ def _shared_values(view: View, cues: ViewCues | None) -> _Values:
         "depth": normalized_depth(torch.from_numpy(view.depth))[None, None],
         "normal": _tensor(np.moveaxis(view.normal_camera, -1, 0)[None]),
     }
-    return {**values, "openness": _tensor(cues.ambient[None, None])} if cues else values
+    return {**values, "ambient_visibility": _tensor(cues.ambient[None, None])} if cues else values
 
 
 def _light_values(
-    cues: ViewCues, directions_world: Float[np.ndarray, "lights 3"], openness: Float[Tensor, "1 1 height width"]
+    cues: ViewCues,
+    directions_world: Float[np.ndarray, "lights 3"],
+    ambient_visibility: Float[Tensor, "1 1 height width"],
 ) -> dict[str, Float[Tensor, "lights 1 height width"]]:
     """Return the values of the parts that differ from light to light."""
-    shading = _tensor(cues.facing(directions_world)[:, None])
+    shading = _tensor(cues.cosine(directions_world)[:, None])
     shadow = _tensor(cues.visibility(directions_world)[:, None])
-    return {"shading": shading, "shadow": shadow, "cue": light_cue(shading, shadow, openness)}
+    return {"shading": shading, "shadow": shadow, "cue": light_cue(shading, shadow, ambient_visibility)}
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 PartName = Literal[
-    "rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc", "shaded"
+    "rgb", "depth", "normal", "shading", "shadow", "ambient_visibility", "cue", "source", "capture", "disc", "shaded"
 ]
 
 

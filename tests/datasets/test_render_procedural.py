@@ -55,7 +55,7 @@ def test_scenes_that_are_there_get_the_geometry_of_a_field_that_they_lack(render
     off = np.abs(np.log(scene.inexact("depth")[known] / scene.depth()[known]))
     cosine = np.sum(scene.inexact("normal").astype(np.float32) * scene.normal(), axis=-1)[known]
     assert known.mean() > 0.3 and 0.002 < np.median(off) < 0.1 and 0.8 < np.median(cosine) < 0.9999
-    assert scene.inexact("visibility").shape == (2, 32, 40) and scene.inexact("openness").dtype == np.uint8
+    assert scene.inexact("visibility").shape == (2, 32, 40) and scene.inexact("ambient_visibility").dtype == np.uint8
 
 
 def test_scenes_hold_all_layers_and_geometry_that_agrees_with_their_mesh(rendered: Path) -> None:

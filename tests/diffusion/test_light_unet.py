@@ -101,13 +101,15 @@ def test_the_photo_s_own_shading_is_found_under_any_even_albedo() -> None:
     normal = torch.nn.functional.normalize(
         torch.randn(1, 3, 24, 24) + torch.tensor([0.0, 0.0, 2.0])[:, None, None], dim=1
     )
-    openness = 0.5 + 0.5 * torch.rand(1, 1, 24, 24)
-    shading = openness * (0.3 + (normal * torch.tensor([0.1, 0.05, 0.15])[:, None, None]).sum(1, keepdim=True))
-    found = source_shading(srgb_from_linear(0.7 * shading.expand(-1, 3, -1, -1)), normal, openness)
+    ambient_visibility = 0.5 + 0.5 * torch.rand(1, 1, 24, 24)
+    shading = ambient_visibility * (
+        0.3 + (normal * torch.tensor([0.1, 0.05, 0.15])[:, None, None]).sum(1, keepdim=True)
+    )
+    found = source_shading(srgb_from_linear(0.7 * shading.expand(-1, 3, -1, -1)), normal, ambient_visibility)
     expected = (shading / shading.mean()).log()
     assert (found - expected).abs().mean() < 0.04
     assert (found - found.mean() - expected).abs().quantile(0.9) < 0.1
-    unknown = source_shading(torch.rand(1, 3, 24, 24), torch.zeros_like(normal), openness)
+    unknown = source_shading(torch.rand(1, 3, 24, 24), torch.zeros_like(normal), ambient_visibility)
     assert unknown.abs().max() == 0.0
 
 

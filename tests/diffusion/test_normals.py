@@ -96,10 +96,10 @@ def test_corrections_are_unit_vectors_where_normals_are_known_and_do_not_depend_
 def test_a_fitted_depth_is_near_the_true_one_and_worse_far_away() -> None:
     depth = np.linspace(1.0, 10.0, 96 * 96, dtype=np.float32).reshape(96, 96)
     depth[:, :6] = 0.0
-    known, openness, near, far = depth > 0, np.ones_like(depth), [], []
+    known, ambient_visibility, near, far = depth > 0, np.ones_like(depth), [], []
     for seed in range(30):
-        fitted = fitted_depth(depth, openness, np.random.default_rng(seed))
-        np.testing.assert_array_equal(fitted, fitted_depth(depth, openness, np.random.default_rng(seed)))
+        fitted = fitted_depth(depth, ambient_visibility, np.random.default_rng(seed))
+        np.testing.assert_array_equal(fitted, fitted_depth(depth, ambient_visibility, np.random.default_rng(seed)))
         assert not fitted[~known].any()
         both = known & (fitted > 0)
         assert both.sum() > 0.85 * known.sum()
@@ -114,10 +114,10 @@ def test_a_fitted_depth_is_near_the_true_one_and_worse_far_away() -> None:
 def test_a_fitted_depth_fills_narrow_hollows_most_of_all_dark_ones_and_leaves_deep_ones_open() -> None:
     flat, groove = np.full((96, 96), 2.0, np.float32), (slice(None), slice(46, 50))
 
-    def mean_shift(times: float, openness: float) -> float:
+    def mean_shift(times: float, ambient_visibility: float) -> float:
         depth, visible = flat.copy(), np.ones_like(flat)
         depth[groove] *= times
-        visible[groove] = openness
+        visible[groove] = ambient_visibility
         fits = [fitted_depth(depth, visible, np.random.default_rng(seed))[:, 47:49] for seed in range(60)]
         return float(np.mean([np.log(fit[fit > 0] / depth[0, 48]).mean() for fit in fits]))
 

@@ -15,7 +15,19 @@ from relightnerf.training.data.light_folders import LightFolder, find_light_fold
 from relightnerf.training.data.light_mixtures import LightMixtures, Surface, degraded, mixed_scene
 from relightnerf.training.normals import new_network
 
-PARTS = ("rgb", "depth", "normal", "shading", "shadow", "openness", "cue", "source", "capture", "disc", "shaded")
+PARTS = (
+    "rgb",
+    "depth",
+    "normal",
+    "shading",
+    "shadow",
+    "ambient_visibility",
+    "cue",
+    "source",
+    "capture",
+    "disc",
+    "shaded",
+)
 WIDTH, HEIGHT, LIGHTS = 48, 32, 3
 
 
@@ -37,7 +49,7 @@ def _write(folder: Path, seed: int) -> None:
         fov_deg=50.0,
         mask=normal.any(-1),
         layers=layers,
-        openness=rng.random((HEIGHT, WIDTH)),
+        ambient_visibility=rng.random((HEIGHT, WIDTH)),
         albedo=rng.random((HEIGHT, WIDTH, 3)),
     )
 
@@ -108,7 +120,7 @@ def test_a_flipped_sample_is_the_mirrored_scene(layered: Path) -> None:
     plain, flipped = samples.sample(choice), samples.sample(replace(choice, flipped=True))
     assert torch.equal(flipped["light"], plain["light"] * torch.tensor([-1.0, 1.0, 1.0]))
     torch.testing.assert_close(flipped["source"].flip(-1), plain["source"])
-    for part in ("shading", "shadow", "openness", "cue", "depth"):
+    for part in ("shading", "shadow", "ambient_visibility", "cue", "depth"):
         at = part_slice(PARTS, part)
         torch.testing.assert_close(flipped["condition"][at].flip(-1), plain["condition"][at], atol=1e-5, rtol=0)
 
@@ -130,7 +142,7 @@ def test_the_disc_of_the_photo_s_light_is_a_cue_of_its_own(layered: Path) -> Non
 def test_shading_explains_a_scene_that_is_nothing_but_shading(tmp_path: Path) -> None:
     _write(tmp_path / "s0", 0)
     scene = LightFolder.load(tmp_path / "s0")
-    albedo, normal, openness = 0.2 + 0.6 * scene.albedo(), scene.normal(), np.ones((HEIGHT, WIDTH))
+    albedo, normal, ambient_visibility = 0.2 + 0.6 * scene.albedo(), scene.normal(), np.ones((HEIGHT, WIDTH))
     discs = [
         albedo * (IRRADIANCE / np.pi * np.maximum(normal @ d, 0.0) * scene.visibility(i))[..., None]
         for i, d in enumerate(scene.lights.directions)
@@ -147,7 +159,7 @@ def test_shading_explains_a_scene_that_is_nothing_but_shading(tmp_path: Path) ->
         50.0,
         mask=scene.mask(),
         layers=layers,
-        openness=openness,
+        ambient_visibility=ambient_visibility,
         albedo=albedo,
     )
     samples = LightMixtures(tmp_path, PARTS, (WIDTH, HEIGHT), augment=False)
@@ -170,7 +182,7 @@ def _write_facing(root: Path, lights: int = LIGHTS) -> None:
     facing = np.broadcast_to(np.array([0.0, 0.0, 1.0], np.float16), (HEIGHT, WIDTH, 3))
     grey = np.full((lights, HEIGHT, WIDTH), 255, np.uint8)
     for scene in find_light_folders(root):
-        np.savez(scene.folder / "inexact.npz", depth=far, normal=facing, openness=grey[0], visibility=grey)
+        np.savez(scene.folder / "inexact.npz", depth=far, normal=facing, ambient_visibility=grey[0], visibility=grey)
 
 
 def test_training_sees_the_geometry_of_a_field_where_there_is_one(layered: Path) -> None:
@@ -224,7 +236,7 @@ def test_degraded_geometry_stays_geometry() -> None:
         known_now = bent.depth > 0
         lengths = np.linalg.norm(bent.normal, axis=-1)
         assert np.all((np.abs(lengths - 1) < 1e-5) | (lengths == 0)) and not lengths[~known_now].any()
-        for grey in (bent.visibility, bent.openness, bent.source_visibility):
+        for grey in (bent.visibility, bent.ambient_visibility, bent.source_visibility):
             assert 0 <= grey.min() and grey.max() <= 1 and not grey[~known_now].any()
         assert np.abs(bent.depth[known_now] / 2.0 - 1).max() < 0.25
         moved += bool(np.any(bent.depth != 2.0 * full))

@@ -108,7 +108,7 @@ def set_case(scene: LightFolder, rng: np.random.Generator) -> RelitCase:
         mask=counted,
         normal=normal,
         visibility=np.stack([scene.visibility(index) for index in range(len(scene))]),
-        finder=LightFinder(rays, points, normal, albedo, counted, scene.openness()),
+        finder=LightFinder(rays, points, normal, albedo, counted, scene.ambient_visibility()),
         unshadowed=IRRADIANCE / np.pi * cosine * albedo + scene.layer("ambient"),
     )
 

@@ -8,11 +8,12 @@ A scene is a folder with a ``meta.json``::
     depth.npy               optional: along the camera's -z, 0 where unknown
     normal.npy              optional: (height, width, 3), camera frame, 0 where unknown
     visibility/<light>.png  optional: 8-bit grey, the part of the light's disc that each pixel's surface sees
-    openness.png            optional: 8-bit grey, ambient visibility: the cosine-weighted part of the hemisphere over
-                            each pixel's surface that is open
+    ambient_visibility.png  optional: 8-bit grey, the cosine-weighted part of the hemisphere over each pixel's surface
+                            that is open
     albedo.png              optional: 8-bit sRGB
     mask.png                optional: 8-bit grey, above 0 where pixels count
-    inexact.npz             optional: depth, normal, openness and visibility (of all lights) as a fitted field has them
+    inexact.npz             optional: depth, normal, ambient_visibility and visibility (of all lights) as a fitted field
+                            has them
 
 Directions are unit vectors towards the lights in the camera frame (OpenGL); ``fov_deg`` is horizontal, null if unknown.
 
@@ -45,9 +46,11 @@ from relightnerf.lights import LightSet, light_entries, parsed_lights
 
 FORMAT = 1
 _META, _DEPTH, _NORMAL, _VISIBILITY, _MASK = "meta.json", "depth.npy", "normal.npy", "visibility", "mask.png"
-_AMBIENT, _OPENNESS, _ALBEDO = "ambient", "openness.png", "albedo.png"
+_AMBIENT, _AMBIENT_VISIBILITY, _ALBEDO = "ambient", "ambient_visibility.png", "albedo.png"
 INEXACT = "inexact.npz"
-InexactPart = Literal["depth", "normal", "openness", "visibility"]
+InexactPart = Literal["depth", "normal", "ambient_visibility", "visibility"]
+_FORMER_AMBIENT_VISIBILITY = "openness"
+"""Name that sets rendered by relightnerf 0.1 use."""
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".exr")
 _REMAKE = "make the scene's folder again"
 
@@ -181,9 +184,10 @@ class LightFolder:
         """Return the part of a light's disc that each pixel sees, in [0, 1]; 1 where there is no file."""
         return self._grey(self.folder / _VISIBILITY / f"{self.lights.names[index]}.png")
 
-    def openness(self) -> Float[np.ndarray, "height width"]:
+    def ambient_visibility(self) -> Float[np.ndarray, "height width"]:
         """Return the ambient visibility of each pixel's surface, in [0, 1]; 1 where there is no file."""
-        return self._grey(self.folder / _OPENNESS)
+        path, former = self.folder / _AMBIENT_VISIBILITY, self.folder / f"{_FORMER_AMBIENT_VISIBILITY}.png"
+        return self._grey(former if former.is_file() else path)
 
     @cached_property
     def has_inexact(self) -> bool:
@@ -191,14 +195,15 @@ class LightFolder:
         return (self.folder / INEXACT).is_file()
 
     def inexact(self, part: InexactPart) -> np.ndarray:
-        """Return a part of the geometry as a fitted field has it: depth, normal; 8-bit openness, visibility of lights.
+        """Return a part of the geometry as a fitted field has it; both kinds of visibility in 8 bits.
 
         Raises:
             InputError: it cannot be read, or is of other lights or another size.
         """
         path = self.folder / INEXACT
         with named_errors(path), np.load(path, allow_pickle=False) as arrays:
-            values = arrays[part]
+            is_former = part == "ambient_visibility" and part not in arrays
+            values = arrays[_FORMER_AMBIENT_VISIBILITY if is_former else part]
         if part != "visibility":
             return self._checked(path, values)
         if len(values) != len(self):
@@ -277,7 +282,7 @@ def write_light_folder(
     mask: np.ndarray | None = None,
     source: str = "",
     layers: Mapping[str, Float[np.ndarray, "height width 3"]] | None = None,
-    openness: Float[np.ndarray, "height width"] | None = None,
+    ambient_visibility: Float[np.ndarray, "height width"] | None = None,
     albedo: Float[np.ndarray, "height width 3"] | None = None,
 ) -> None:
     """Write a scene; ``meta.json`` comes last, so a scene is either whole or not there.
@@ -296,7 +301,7 @@ def write_light_folder(
         mask: above 0 where pixels count.
         source: free text.
         layers: linear pictures under ``ambient`` and under environments, by name; stored in half precision.
-        openness: ambient visibility in [0, 1].
+        ambient_visibility: ambient visibility in [0, 1].
         albedo: linear in [0, 1].
 
     Raises:
@@ -316,7 +321,7 @@ def write_light_folder(
             write_hdr(folder / f"{name}.exr", pictures[index].astype(np.float16))
         _save(folder / _VISIBILITY / f"{name}.png", None if visibility is None else to_uint8(visibility[index]))
     _save(folder / _MASK, None if mask is None else np.where(np.asarray(mask) > 0, 255, 0).astype(np.uint8))
-    _save(folder / _OPENNESS, None if openness is None else to_uint8(openness))
+    _save(folder / _AMBIENT_VISIBILITY, None if ambient_visibility is None else to_uint8(ambient_visibility))
     _save(folder / _ALBEDO, None if albedo is None else to_uint8(linear_to_srgb(albedo)))
     _save(folder / _DEPTH, depth)
     _save(folder / _NORMAL, normal)

@@ -155,10 +155,10 @@ class LightMixtures(LightPairs):
             "normal": normal.movedim(-1, 0).contiguous(),
             "shading": (normal @ torch.from_numpy(light)).clamp(min=0.0)[None],
             "shadow": torch.from_numpy(surface.visibility)[None],
-            "openness": torch.from_numpy(surface.openness)[None],
+            "ambient_visibility": torch.from_numpy(surface.ambient_visibility)[None],
         }
-        values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
-        values["source"] = source_shading(values["rgb"], values["normal"], values["openness"])
+        values["cue"] = light_cue(values["shading"], values["shadow"], values["ambient_visibility"])
+        values["source"] = source_shading(values["rgb"], values["normal"], values["ambient_visibility"])
         if CAPTURE_PARTS & set(self.parts):
             values |= self._capture(choice, surface, light, estimate)
         return {
@@ -202,14 +202,16 @@ class LightMixtures(LightPairs):
         """Return what of each term of the shading, with this disc, explains best how the photo is lit."""
         scene = choice.scene
         stack = self._stored(scene, "layers", _stack)
-        normal, openness = self._normal(scene), self._openness(scene)
+        normal, ambient_visibility = self._normal(scene), self._ambient_visibility(scene)
         albedo = self._stored(scene, "albedo", lambda folder: folder.albedo().astype(np.float16))
         usable = np.flatnonzero(normal.any(axis=-1) & (albedo.min(axis=-1) > _LEAST_ALBEDO))
-        some = np.unravel_index(usable[:: -(-max(len(usable), 1) // _FITTED)], openness.shape)
+        some = np.unravel_index(usable[:: -(-max(len(usable), 1) // _FITTED)], ambient_visibility.shape)
         lit = np.einsum("lpc,lc->pc", stack[:, some[0], some[1]], mixture.weights) / albedo[some].astype(np.float32)
-        facing = np.maximum(normal[some].astype(np.float32) @ self.scenes[scene].lights.directions[light], 0.0)
-        disc = facing * to_float(self._visibility(scene, light)[some])
-        return _fitted_amounts(shading_terms(disc, normal[some].astype(np.float32), to_float(openness[some])), lit)
+        cosine = np.maximum(normal[some].astype(np.float32) @ self.scenes[scene].lights.directions[light], 0.0)
+        disc = cosine * to_float(self._visibility(scene, light)[some])
+        return _fitted_amounts(
+            shading_terms(disc, normal[some].astype(np.float32), to_float(ambient_visibility[some])), lit
+        )
 
     def _capture(
         self, choice: PairChoice, surface: "Surface", light: Float[np.ndarray, "3"], estimate: "_Estimate | None"
@@ -221,12 +223,12 @@ class LightMixtures(LightPairs):
             return {"capture": nothing, "disc": nothing, "shaded": nothing.expand(3, -1, -1)}
         direction = estimate.direction * [1 - 2 * choice.flipped, 1, 1]
         disc = np.maximum(surface.normal @ direction, 0.0) * surface.source_visibility
-        terms = shading_terms(disc, surface.normal * [1 - 2 * choice.flipped, 1, 1], surface.openness)
+        terms = shading_terms(disc, surface.normal * [1 - 2 * choice.flipped, 1, 1], surface.ambient_visibility)
         shading = terms @ estimate.amounts
         mean = float((shading @ LUMINANCE)[known].mean()) if known.any() else 1.0
         exposed = TYPICAL_SHADING / max(mean, 1e-6) * shading
         target = canonical_shading(
-            np.maximum(surface.normal @ light, 0.0) * surface.visibility, surface.openness, known
+            np.maximum(surface.normal @ light, 0.0) * surface.visibility, surface.ambient_visibility, known
         )
         without_bounces = terms[..., :-1] @ estimate.amounts[:-1] @ LUMINANCE
         return {
@@ -257,18 +259,20 @@ class LightMixtures(LightPairs):
         scene, target = choice.scene, choice.target
         visibility: Mapping[int, np.ndarray] | np.ndarray
         if inexact and self.scenes[scene].has_inexact:
-            depth, normal, openness, visibility = (self._inexact(scene, part) for part in get_args(InexactPart))
+            depth, normal, ambient_visibility, visibility = (
+                self._inexact(scene, part) for part in get_args(InexactPart)
+            )
             if self._normals is not None:
                 normal = self._stored(scene, "corrected normal", lambda _: self._corrected(scene))
         else:
             depth = self._depth(scene)
-            normal, openness = self._normal(scene), self._openness(scene)
+            normal, ambient_visibility = self._normal(scene), self._ambient_visibility(scene)
             visibility = {light: self._visibility(scene, light) for light in (target, source)}
         return Surface(
             np.ascontiguousarray(nearest_pixels(depth, choice, self.size)),
             resized_normals(normal, choice, self.size),
             to_float(resized_picture(visibility[target], choice, self.size)),
-            to_float(resized_picture(openness, choice, self.size)),
+            to_float(resized_picture(ambient_visibility, choice, self.size)),
             to_float(resized_picture(visibility[source], choice, self.size)),
         )
 
@@ -291,8 +295,8 @@ class LightMixtures(LightPairs):
     def _normal(self, scene: int) -> np.ndarray:
         return self._stored(scene, "normal", lambda folder: folder.normal().astype(np.float16))
 
-    def _openness(self, scene: int) -> UInt8[np.ndarray, "height width"]:
-        return self._stored(scene, "openness", lambda folder: to_uint8(folder.openness()))
+    def _ambient_visibility(self, scene: int) -> UInt8[np.ndarray, "height width"]:
+        return self._stored(scene, "ambient_visibility", lambda folder: to_uint8(folder.ambient_visibility()))
 
     def _visibility(self, scene: int, light: int) -> UInt8[np.ndarray, "height width"]:
         return self._stored(scene, f"visibility {light}", lambda folder: to_uint8(folder.visibility(light)))
@@ -306,14 +310,14 @@ class Surface:
         depth: along the camera's -z, 0 where unknown.
         normal: unit, camera frame, 0 where unknown.
         visibility: part of the target light's disc that is seen, in [0, 1].
-        openness: ambient visibility in [0, 1].
+        ambient_visibility: ambient visibility in [0, 1].
         source_visibility: the same as ``visibility``, of the light that the photo is said to be taken under.
     """
 
     depth: Float[np.ndarray, "height width"]
     normal: Float[np.ndarray, "height width 3"]
     visibility: Float[np.ndarray, "height width"]
-    openness: Float[np.ndarray, "height width"]
+    ambient_visibility: Float[np.ndarray, "height width"]
     source_visibility: Float[np.ndarray, "height width"]
 
 
@@ -344,7 +348,7 @@ def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
             visible = cv2.GaussianBlur(visible, (0, 0), 0.1 + 1.5 * strength * rng.random())
         stains = np.abs(smooth_noise(shape, rng, (4, 16))) > 3.2 - 1.4 * strength
         shadows.append(np.where(stains, rng.random(), visible))
-    openness = bent(surface.openness) + 0.15 * strength * smooth_noise(shape, rng, (3, 10))
+    ambient_visibility = bent(surface.ambient_visibility) + 0.15 * strength * smooth_noise(shape, rng, (3, 10))
     holes = smooth_noise(shape, rng, (3, 8)) > 3.5 - 1.5 * strength * rng.random()
     known = (depth > 0) & ~holes
     return Surface(
@@ -354,7 +358,7 @@ def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
         ),
         *(
             np.where(known, np.clip(grey, 0.0, 1.0), 0.0).astype(np.float32)
-            for grey in (shadows[0], openness, shadows[1])
+            for grey in (shadows[0], ambient_visibility, shadows[1])
         ),
     )
 

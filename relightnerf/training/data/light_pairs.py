@@ -127,7 +127,7 @@ class LightPairs(Dataset[dict[str, Tensor]]):
         source = self._picture(choice, choice.source)
         values = {"rgb": source, **self._geometry(choice, light)}
         if "source" in self.parts:
-            values["source"] = source_shading(values["rgb"], values["normal"], values["openness"])
+            values["source"] = source_shading(values["rgb"], values["normal"], values["ambient_visibility"])
         return {
             "source": source,
             "target": self._picture(choice, choice.target),
@@ -150,10 +150,10 @@ class LightPairs(Dataset[dict[str, Tensor]]):
         if {"shadow", "cue"} & set(self.parts):
             key = f"visibility {choice.target}"
             values["shadow"] = self._grey(choice, key, lambda scene: scene.visibility(choice.target))
-        if {"openness", "cue", "source"} & set(self.parts):
-            values["openness"] = self._grey(choice, "openness", LightFolder.openness)
+        if {"ambient_visibility", "cue", "source"} & set(self.parts):
+            values["ambient_visibility"] = self._grey(choice, "ambient_visibility", LightFolder.ambient_visibility)
         if "cue" in self.parts:
-            values["cue"] = light_cue(values["shading"], values["shadow"], values["openness"])
+            values["cue"] = light_cue(values["shading"], values["shadow"], values["ambient_visibility"])
         return values
 
     def _picture(self, choice: PairChoice, light: int) -> Float[Tensor, "3 height width"]:

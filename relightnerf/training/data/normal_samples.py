@@ -74,20 +74,22 @@ class NormalSamples(LightMixtures):
         if kind < _EXACT + _STORED and self.scenes[scene].has_inexact:
             return self._inexact(scene, "depth"), self._inexact(scene, "normal")
         camera = self.scenes[scene].camera
-        fitted = fitted_depth(depth, to_float(self._openness(scene)), rng)
+        fitted = fitted_depth(depth, to_float(self._ambient_visibility(scene)), rng)
         fine, coarse = (depth_normals(camera, fitted, int(rng.integers(*window))) for window in _WINDOWS)
         patches = smooth_noise(depth.shape, rng, (5, 33)) + 0.5 * rng.standard_normal(depth.shape)
         return fitted, np.where((patches > rng.choice([-1, 1]) * rng.uniform(*_PATCHY))[..., None], fine, coarse)
 
 
 def fitted_depth(
-    depth: Float[np.ndarray, "height width"], openness: Float[np.ndarray, "height width"], rng: np.random.Generator
+    depth: Float[np.ndarray, "height width"],
+    ambient_visibility: Float[np.ndarray, "height width"],
+    rng: np.random.Generator,
 ) -> Float[np.ndarray, "height width"]:
     """Return depth as a field might have it: hollows filled, rounded where surfaces meet, bumpy, and with holes.
 
     Args:
         depth: true depth along the camera's -z, 0 where unknown.
-        openness: ambient visibility in [0, 1].
+        ambient_visibility: ambient visibility in [0, 1].
         rng: draws what is wrong.
     """
     known = depth > 0
@@ -101,7 +103,7 @@ def fitted_depth(
     if rng.random() < _FATTER:
         logs = cv2.erode(logs, _disc(size * _MOST_FATTER * rng.random()))
     if rng.random() < _FILLED:
-        dark = np.clip((rng.uniform(*_DARKNESS) - openness) / _FADING, 0.0, 1.0)
+        dark = np.clip((rng.uniform(*_DARKNESS) - ambient_visibility) / _FADING, 0.0, 1.0)
         logs = _filled(logs, dark if rng.random() < _DARK else np.ones_like(dark), size, rng)
     alike, across = _log_uniform(_ALIKE, rng), size * _log_uniform(_ROUNDED, rng)
     rounded = cv2.bilateralFilter(logs, 0, alike, max(across, 0.3))
