@@ -33,9 +33,9 @@ STAGES = (
     "view",
 )
 """Subcommands that work on pictures; each has a script of its name in ``stages/`` as well."""
-COMMANDS = (*STAGES, "status", "doctor", "completion")
+COMMANDS = (*STAGES, "status", "upgrade", "doctor", "completion")
 """Subcommands; the module ``<name>`` of ``relightnerf.pipeline``, or of this package, has a dataclass ``<Name>``."""
-_HERE = ("run", "status", "doctor", "completion")
+_HERE = ("run", "status", "upgrade", "doctor", "completion")
 
 _NO_SPACE_MESSAGES = ("PytorchStreamWriter failed writing", "items requested", "requested and")
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}

@@ -64,6 +64,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("for others in the network, too", "--scene scenes/desk --host 0.0.0.0 --port 8080"),
     ),
     "status": (("what is done, and what to run next", "--scene scenes/desk"),),
+    "upgrade": (("a scene that an older version made", "--scene scenes/desk"),),
     "doctor": (
         ("check everything", ""),
         ("is there room for a scene on that disk?", "--scene /data/desk"),

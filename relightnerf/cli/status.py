@@ -36,8 +36,8 @@ class Status:
         rows = scene_rows(self.scene)
         show(_table(rows, self.scene))
         for row in rows:
-            if row.standing.reason:
-                say(f"{row.name}: {row.standing.reason}")
+            if row.status.reason:
+                say(f"{row.name}: {row.status.reason}")
         say(f"next: {command_line(next_command(rows) or View(self.scene))}")
 
 
@@ -48,7 +48,7 @@ def _table(rows: "list[Row]", root: Path) -> "Table":
     for name in ("stage", "state", "age", "took", "size"):
         table.add_column(name, justify="left" if name in ("stage", "state") else "right", no_wrap=True)
     for row in rows:
-        state, color = row.standing.state, _COLORS[row.standing.state]
+        state, color = row.status.state, _COLORS[row.status.state]
         size = _size(row.folder)
         table.add_row(row.name, f"[{color}]{state}[/]", _age(row), _took(row.seconds), _megabytes(size) if size else "")
     table.add_row("total", "", "", "", _megabytes(_size(root)))

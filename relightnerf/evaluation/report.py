@@ -13,7 +13,7 @@ from relightnerf.errors import InputError
 from relightnerf.evaluation.metrics import WAYS, Distance, compare, mean_scores
 from relightnerf.imaging.color import to_float
 from relightnerf.imaging.contact_sheet import contact_sheet
-from relightnerf.io.images import read_image
+from relightnerf.io.images import read_image, read_mask
 from relightnerf.progress import track
 
 _MOST_EXAMPLES = 4
@@ -96,5 +96,5 @@ def _score(pairs: Sequence[Pair], files: Mapping[str, Path], row: str, lpips: Di
 
 
 def _pair_scores(pair: Pair, path: Path, lpips: Distance | None) -> dict[str, float]:
-    mask = read_image(pair.mask)[..., 0] > 0 if pair.mask else None
+    mask = read_mask(pair.mask) if pair.mask else None
     return compare(to_float(read_image(path)), to_float(read_image(pair.truth)), mask, lpips)

@@ -3,9 +3,10 @@
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,8 +17,9 @@ from nerfstudio.data.datasets.base_dataset import InputDataset
 from torch import Tensor
 
 from relightnerf.errors import InputError
+from relightnerf.field.batches import RelitRays
 from relightnerf.field.dataparser import RelightDataParserConfig
-from relightnerf.io.images import read_array, read_image
+from relightnerf.io.images import read_array, read_image, read_mask
 
 
 @dataclass
@@ -50,13 +52,12 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
 
     def setup_train(self) -> None:
         """Read the photos."""
-        self._drawn: tuple[int, RayBundle, Tensor] | None = None
+        self._drawn: tuple[int, RayBundle, Tensor, Tensor] | None = None
         outputs = self.train_dataparser_outputs
         self.images = torch.from_numpy(np.stack([read_image(path) for path in outputs.image_filenames]))
-        self.pixels = self._usable_pixels(outputs.mask_filenames)
+        self.pixels = self._usable_pixels(outputs.metadata["mask_filenames"])
         self.light_directions = outputs.metadata.get("light_directions")
-        depths = outputs.metadata.get("depth_filenames")
-        self.depths = None if depths is None else torch.from_numpy(np.stack([read_array(path) for path in depths]))
+        self.depths = _stacked_depths(outputs.metadata["depth_filenames"])
         cameras = outputs.cameras
         self.rotations, self.positions = cameras.camera_to_worlds[..., :3], cameras.camera_to_worlds[..., 3]
         self.intrinsics = torch.cat([cameras.fx, cameras.fy, cameras.cx, cameras.cy], dim=-1)
@@ -79,21 +80,24 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
             pixels[view] = np.stack([read_image(path) for path in row], axis=2)
         return torch.from_numpy(pixels)
 
-    def _usable_pixels(self, mask_filenames: list[Any] | None) -> Int[Tensor, "pixels"] | None:
-        """Return the indices of the pixels to learn from, or None for all of them."""
-        if mask_filenames is None:
+    def _usable_pixels(self, mask_filenames: Sequence[Path | None]) -> Int[Tensor, "pixels"] | None:
+        """Return the indices of the pixels to learn from, or None for all of them; a view without a mask is whole."""
+        if not any(mask_filenames):
             return None
-        masks = np.stack([read_image(path)[..., 0] for path in mask_filenames])
-        return torch.from_numpy(np.flatnonzero(masks > 127))  # noqa: PLR2004
+        whole = np.ones(self.images.shape[1:3], bool)
+        masks = np.stack([whole if path is None else read_mask(path) for path in mask_filenames])
+        if not masks.any():
+            what = f"{next(filter(None, mask_filenames)).parent}: the masks leave out every pixel"
+            raise InputError(what, "make them white where photos are to be used, and prepare the capture again")
+        return torch.from_numpy(np.flatnonzero(masks))
 
-    def next_train(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
+    def next_train(self, step: int) -> tuple[RayBundle | RelitRays, dict[str, Tensor]]:
         """Return the rays of a step and what belongs to them.
 
         Returns:
-            The rays, and ``image``: (rays, 3), sRGB in [0, 1]. With photos of known depth also ``distance``: (rays,)
-            along the rays, in the field's units, 0 where unknown. On relit images, the rays of several steps, the same
-            object for each of them; ``image``: (those of this step, lights, 3). Their metadata has ``pictures``: (rays,
-            lights), which relit images they are compared with, and ``step``: which of them this step is about.
+            On photos: the rays, and ``image``: (rays, 3), sRGB in [0, 1]; with photos of known depth also ``distance``:
+            (rays,) along the rays, in the field's units, 0 where unknown. On relit images: the rays of the draw that
+            the step belongs to, and ``image``: (the step's rays, lights, 3).
         """
         self.train_count += 1
         if self.light_directions is not None and step >= self.config.warmup_steps:
@@ -103,23 +107,25 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         batch = {"image": self._to_float(self.images[view, row, column])}
         return self._rays(view, row, column).to(self.device), batch | self._distances(view, row, column)
 
-    def _next_relit(self, step: int) -> tuple[RayBundle, dict[str, Tensor]]:
+    def _next_relit(self, step: int) -> tuple[RelitRays, dict[str, Tensor]]:
         count, at_once = self.config.light_rays_per_batch, self.config.light_steps_at_once
         part = (step - self.config.warmup_steps) % at_once
         if self._drawn is None or self._drawn[0] != step - part:
             self._drawn = step - part, *self._draw_relit(step_seed(step - part), count * at_once)
-        _, rays, colours = self._drawn
-        rays.metadata["step"] = slice(part * count, (part + 1) * count)
-        return rays, {"image": self._to_float(colours[rays.metadata["step"]])}
+        draw, rays, pictures, colours = self._drawn
+        rays_of_step = slice(part * count, (part + 1) * count)
+        return RelitRays(draw, rays, pictures, rays_of_step), {"image": self._to_float(colours[rays_of_step])}
 
-    def _draw_relit(self, seed: int, count: int) -> tuple[RayBundle, UInt8[Tensor, "rays lights 3"]]:
+    def _draw_relit(
+        self, seed: int, count: int
+    ) -> tuple[RayBundle, Int[Tensor, "rays lights"], UInt8[Tensor, "rays lights 3"]]:
         torch.manual_seed(seed)
         view, row, column = self._draw(count)
         lights = self.light_directions.shape[1]
         light = torch.rand(count, lights).topk(min(self.config.lights_per_ray, lights)).indices
-        rays = self._rays(view, row, column)
-        rays.metadata["pictures"] = view[:, None] * lights + light
-        return rays.to(self.device), self.relit[view[:, None], row[:, None], column[:, None], light]
+        pictures = (view[:, None] * lights + light).to(self.device)
+        colours = self.relit[view[:, None], row[:, None], column[:, None], light]
+        return self._rays(view, row, column).to(self.device), pictures, colours
 
     def _draw(self, count: int) -> tuple[Int[Tensor, "rays"], Int[Tensor, "rays"], Int[Tensor, "rays"]]:
         """Draw pixels to learn from: their views, rows and columns."""
@@ -152,6 +158,15 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
     def get_train_rays_per_batch(self) -> int:
         """Return the number of rays of a step on the capture's photos."""
         return self.config.train_num_rays_per_batch
+
+
+def _stacked_depths(files: Sequence[Path | None]) -> Float[Tensor, "views rows columns"] | None:
+    """Return the views' known depths, 0 for a view without any; None if no view has any."""
+    known = [None if path is None else read_array(path) for path in files]
+    shape = next((depth.shape for depth in known if depth is not None), None)
+    if shape is None:
+        return None
+    return torch.from_numpy(np.stack([np.zeros(shape, np.float32) if depth is None else depth for depth in known]))
 
 
 def turned(rotations: Float[Tensor, "*rays 3 3"], local: Float[Tensor, "*rays 3"]) -> Float[Tensor, "*rays 3"]:

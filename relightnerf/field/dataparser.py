@@ -48,17 +48,18 @@ class RelightDataParser(DataParser):
         if not wanted:
             wanted = list(range(len(cameras)))
         chosen = cameras[wanted]
-        masks = [scene.capture / "masks" / f"{name}.png" for name in chosen.names]
+        masks = [scene.mask_path(name) for name in chosen.names]
         return DataparserOutputs(
             image_filenames=[scene.image_path(name) for name in chosen.names],
             cameras=nerfstudio_cameras(chosen, frame),
             scene_box=SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])),
-            mask_filenames=masks if all(mask.is_file() for mask in masks) else None,
+            mask_filenames=masks if all(masks) else None,  # nerfstudio's own loader knows no view without one
             metadata={
                 "view_names": chosen.names,
                 "frame": frame,
+                "mask_filenames": masks,
+                "depth_filenames": [_if_file(scene.root / self.config.depth_from / f"{n}.npy") for n in chosen.names],
                 **self._lights(scene, chosen, frame),
-                **self._depths(scene, chosen),
             },
             dataparser_transform=torch.as_tensor(frame.transform(), dtype=torch.float32),
             dataparser_scale=frame.scale,
@@ -73,9 +74,9 @@ class RelightDataParser(DataParser):
         files = [[folder / f"{view}__{light}.png" for light in lights.names] for view in cameras.names]
         return {"light_directions": torch.as_tensor(directions, dtype=torch.float32), "relit_filenames": files}
 
-    def _depths(self, scene: Scene, cameras: Cameras) -> dict[str, object]:
-        files = [scene.root / self.config.depth_from / f"{name}.npy" for name in cameras.names]
-        return {"depth_filenames": files} if all(file.is_file() for file in files) else {}
+
+def _if_file(path: Path) -> Path | None:
+    return path if path.is_file() else None
 
 
 def scene_frame(scene: Scene, cameras: Cameras) -> FieldFrame:

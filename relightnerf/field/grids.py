@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-_SHIFT, _GAIN = -4.5, 60.0
+from relightnerf.field.settings import DENSITY
 
 
 class DensityGrid(nn.Module):
@@ -59,7 +59,7 @@ class DensityGrid(nn.Module):
         return sum((values.diff(dim=axis)).square().mean() for axis in range(3))  # type: ignore[return-value]
 
 
-class Features(nn.Module):
+class TriplaneFeatures(nn.Module):
     """A coarse voxel grid of features, and three axis-aligned planes for what is finer.
 
     A point has the grid's features, and the sum and the product of its three projections on the planes (products of
@@ -108,7 +108,7 @@ def composite_features(
     planes: Float[Tensor, "3 side side channels"],
     grid: Float[Tensor, "depth height width coarse"],
 ) -> Float[Tensor, "rays features"]:
-    """Compute ``Features.forward`` in plain torch, on any device."""
+    """Compute ``TriplaneFeatures.forward`` in plain torch, on any device."""
     flat = points.flatten(0, 1)
     projections = torch.stack([flat[:, [0, 1]], flat[:, [0, 2]], flat[:, [1, 2]]])
     a, b, c = _sample(planes.movedim(-1, 1), projections.unsqueeze(2)).squeeze(-1)
@@ -131,4 +131,4 @@ def _sample(values: Tensor, points: Tensor) -> Tensor:
 
 
 def _activate(raw: Tensor) -> Tensor:
-    return _GAIN * functional.softplus(raw + _SHIFT)
+    return DENSITY.gain * functional.softplus(raw + DENSITY.shift)

@@ -14,6 +14,8 @@ import torch
 from numba import prange
 from torch import Tensor
 
+from relightnerf.field.settings import RAYS
+
 numba.config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]  # an old TBB is warned of, even if unused
 _inlined = functools.partial(numba.njit, cache=True, nogil=True, inline="always")
 # Without fastmath: with it, a loop is optimised otherwise when it has just been compiled than when it comes from the
@@ -22,7 +24,6 @@ _exact = functools.partial(numba.njit, cache=True, nogil=True, parallel=True)
 _NEXT = np.uintp(1)  # nodes and channels are counted without sign: numba checks signed indices, which is slow
 _TRANSPARENT = 1e-4  # what is behind this transmittance cannot be seen
 _OPAQUE = 10.0  # optical depth that lets nothing through
-_EVEN_SHARE = 0.01  # of the samples, spread evenly along the ray
 _BLOCK = 64  # rays that share scratch memory; their loops fill it step by step, as vector instructions do
 
 
@@ -87,7 +88,9 @@ def place_samples(
     middles, lengths = torch.empty(rays, intervals, 3), torch.empty(rays, intervals)
     field = *_arrays(origins.contiguous(), directions.contiguous(), density.flatten()), len(density)
     shares = _arrays(where.contiguous(), fine.contiguous())
-    _place_samples(*field, *shares, near, far, *_arrays(unit, edges, middles, lengths))
+    # handed over, not read as globals: numba's cache knows nothing of other modules, and would keep their old values
+    settings = RAYS.linear_share, RAYS.past_center, RAYS.coarse_depth_limit, RAYS.even_share
+    _place_samples(*field, *shares, near, far, *settings, *_arrays(unit, edges, middles, lengths))
     return unit, edges, middles, lengths
 
 
@@ -316,9 +319,9 @@ def _trilinear_backward(
 
 @_inlined
 @no_type_check
-def _distance(unit: float, near: float, far: float, turn: float) -> float:
+def _distance(unit: float, near: float, far: float, turn: float, share: float) -> float:
     """Return the distance from the origin of a place in [0, 1] along a ray; see ``sampling.ray_edges``."""
-    one, share = np.float32(1.0), np.float32(0.7)
+    one = np.float32(1.0)
     first, last = one / turn, one / far
     inverse = first + (last - first) * (unit - share) / (one - share)
     bent = one / min(max(inverse, last), one / near)
@@ -336,7 +339,10 @@ def _nearest(position: float, side: float) -> float:
 @_inlined
 @no_type_check
 def _contraction(x: float, y: float, z: float) -> float:
-    """Return the factor that brings a point into the contracted space, scaled to [-1, 1]^3."""
+    """Return the factor that brings a point into the contracted space, scaled to [-1, 1]^3.
+
+    ``sampling.contract`` gives (2 - 1 / r) / r; half of it, as that space is [-2, 2]^3, is (1 - 0.5 / r) / r.
+    """
     one = np.float32(1.0)
     inverse = one / max(abs(x), abs(y), abs(z), one)
     return (one - np.float32(0.5) * inverse) * inverse
@@ -376,6 +382,10 @@ def _place_samples(
     fine: np.ndarray,
     near: float,
     far: float,
+    linear: float,
+    past: float,
+    limit: float,
+    even: float,
     unit: np.ndarray,
     edges: np.ndarray,
     middles: np.ndarray,
@@ -383,6 +393,7 @@ def _place_samples(
 ) -> None:
     steps, intervals = np.uintp(where.shape[1]), np.uintp(fine.shape[1] - 1)
     near, far, cells, layer = np.float32(near), np.float32(far), np.float32(side), np.int64(side * side)
+    linear, limit, even = np.float32(linear), np.float32(limit), np.float32(even)
     for block in prange((len(origins) + _BLOCK - 1) // _BLOCK):
         distances, lines = np.empty(steps + _NEXT, np.float32), np.empty(steps, np.float32)
         places, ends = np.empty((3, steps + _NEXT), np.float32), np.empty((3, intervals + _NEXT), np.float32)
@@ -390,9 +401,9 @@ def _place_samples(
         weights, widened = np.zeros(steps + np.uintp(2), np.float32), np.empty(steps, np.float32)
         for ray in range(np.uintp(block * _BLOCK), np.uintp(min((block + 1) * _BLOCK, len(origins)))):
             origin, direction = origins[ray], directions[ray]
-            turn = np.float32(np.sqrt(origin[0] ** 2 + origin[1] ** 2 + origin[2] ** 2) + 1.5)
+            turn = np.float32(np.sqrt(origin[0] ** 2 + origin[1] ** 2 + origin[2] ** 2) + past)
             for i in range(steps + _NEXT):
-                distances[i] = _distance(np.float32(i) / np.float32(steps), near, far, turn)
+                distances[i] = _distance(np.float32(i) / np.float32(steps), near, far, turn, linear)
             _place(origin, direction, distances, places)
             _lengths(places, lines)
             for i in range(steps):
@@ -406,15 +417,14 @@ def _place_samples(
             for i in range(steps):
                 weight = np.float32(0.0)
                 if transmittance > _TRANSPARENT:
-                    # a coarse cell at a silhouette looks solid: what is behind it must get samples too
-                    passed = min(density[np.uintp(height[i] * layer + line[i])] * lines[i], np.float32(1.0))
+                    passed = min(density[np.uintp(height[i] * layer + line[i])] * lines[i], limit)
                     left = transmittance * np.exp(-passed)
                     weight, transmittance = transmittance - left, left
                 weights[i + _NEXT] = weight
             total = np.float32(0.0)
             for i in range(steps):
                 widest = max(weights[i], weights[i + _NEXT], weights[i + _NEXT + _NEXT])
-                widened[i] = widest + np.float32(_EVEN_SHARE) / np.float32(steps)
+                widened[i] = widest + even / np.float32(steps)
                 total += widened[i]
             step, reached = np.uintp(0), np.float32(0.0)
             for edge in range(intervals + _NEXT):
@@ -425,7 +435,7 @@ def _place_samples(
                 inside = min(max((wanted - reached) / widened[step], np.float32(0.0)), np.float32(1.0))
                 unit[ray, edge] = (np.float32(step) + inside) / np.float32(steps)
             for edge in range(intervals + _NEXT):
-                edges[ray, edge] = _distance(unit[ray, edge], near, far, turn)
+                edges[ray, edge] = _distance(unit[ray, edge], near, far, turn, linear)
             _place(origin, direction, edges[ray], ends)
             _lengths(ends, lengths[ray])
             for i in range(intervals):

@@ -5,19 +5,20 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from nerfstudio.cameras.cameras import Cameras
 from nerfstudio.cameras.rays import RayBundle
 from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.models.base_model import Model, ModelConfig
 from torch import Tensor, nn
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from relightnerf.field.batches import RelitRays
 from relightnerf.field.checkpoints import FORMAT
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder
 from relightnerf.field.frame import FieldFrame
-from relightnerf.field.grids import DensityGrid, Features
+from relightnerf.field.grids import DensityGrid, TriplaneFeatures
+from relightnerf.field.losses import batch_psnr, centred, image_scores, relit_losses
 from relightnerf.field.sampling import (
     CONTRACTED_RADIUS,
     contract,
@@ -27,14 +28,11 @@ from relightnerf.field.sampling import (
     ray_edges,
     render_weights,
 )
+from relightnerf.field.settings import SURFACE, TRAINING
 from relightnerf.field.visibility import visibility
 
-_COARSE_UPDATE_STEPS = 10
-_TOTAL_VARIATION_STEPS = 5
 _CUES = 2
-_NORMAL_REACH = 0.02  # how far around a place the density tells its normal, in the field's units
-_ABOVE_SURFACE = 0.015  # where light is looked for, so that a surface does not shadow itself
-_SOLID = 20.0  # a density that counts as fully inside
+"""Values that ``RelightModel.light_cues`` gives for a ray and a light."""
 
 
 class ViewerControl(Protocol):
@@ -160,8 +158,8 @@ class RelightModel(Model):
         self.density = DensityGrid(config.density_resolutions[0])
         capture = (config.plane_resolutions[0], config.capture_channels, config.grid_resolution)
         light = (config.light_plane_resolution, config.light_channels, config.light_grid_resolution)
-        self.capture_features = Features(*capture, config.grid_channels)
-        self.light_features = Features(*light, config.grid_channels)
+        self.capture_features = TriplaneFeatures(*capture, config.grid_channels)
+        self.light_features = TriplaneFeatures(*light, config.grid_channels)
         self.capture_decoder = CaptureDecoder(self.capture_features.size)
         features = self.capture_features.size + self.light_features.size
         sizes = (config.latents, config.light_hidden, config.light_basis, _CUES)
@@ -170,7 +168,7 @@ class RelightModel(Model):
         pictures = 1 if lights is None else self.num_train_data * lights.shape[1]
         self.latents = nn.Parameter(torch.zeros(pictures, config.latents))
         self.register_buffer("light_directions", None if lights is None else lights.flatten(0, 1), persistent=False)
-        self._known: tuple[RayBundle, _KnownRays] | None = None
+        self._known: tuple[int, _KnownRays] | None = None
         self.register_buffer("format", torch.tensor(FORMAT))
         self._step = 0
         self.light_control = None if config.viewer_control is None else config.viewer_control(metadata.get("frame"))
@@ -201,7 +199,7 @@ class RelightModel(Model):
                     optimizer.state.clear()
 
         def after(step: int) -> None:
-            if self._is_warmup(step) and step % _COARSE_UPDATE_STEPS == 0:
+            if self._is_warmup(step) and step % TRAINING.coarse_update_steps == 0:
                 self.density.update_coarse()
 
         return [
@@ -222,6 +220,7 @@ class RelightModel(Model):
             if state_dict[name].shape != self.get_parameter(name).shape:
                 self.get_parameter(name).data = torch.zeros_like(state_dict[name], device=self.device)
         self.density.changed()
+        self._known = None
         return super().load_state_dict(state_dict, strict=strict, assign=assign)
 
     def load_warmup(self, state: dict[str, Tensor]) -> None:
@@ -300,7 +299,7 @@ class RelightModel(Model):
         early = 1.0 - self._step / config.near_plane_steps if is_early else 0.0
         return config.near_plane + early * (config.first_near_plane - config.near_plane)
 
-    def composite(self, planes: Features, surface: RaySurface) -> Float[Tensor, "rays features"]:
+    def composite(self, planes: TriplaneFeatures, surface: RaySurface) -> Float[Tensor, "rays features"]:
         """Sum the features along each ray by weight."""
         return planes(surface.points, surface.shares)
 
@@ -327,9 +326,9 @@ class RelightModel(Model):
     ) -> tuple[Float[Tensor, "rays 3"], Float[Tensor, "rays 3"]]:
         """Return what rays meet, and the unit normals there (against the density's gradient), in the field's frame."""
         points = origins + directions * surface.depth
-        shifts = torch.cat([torch.eye(3), -torch.eye(3)]).to(points) * _NORMAL_REACH
+        shifts = torch.cat([torch.eye(3), -torch.eye(3)]).to(points) * SURFACE.normal_reach
         around = contract(points[:, None] + shifts) / CONTRACTED_RADIUS
-        ahead, behind = self.density(around).clamp_max(_SOLID).split(3, dim=-1)
+        ahead, behind = self.density(around).clamp_max(SURFACE.solid_density).split(3, dim=-1)
         return points, nn.functional.normalize(behind - ahead, dim=-1)
 
     @torch.no_grad()
@@ -349,7 +348,7 @@ class RelightModel(Model):
             reach: distances to the lights; None: far away.
         """
         reach = torch.full_like(lights[..., 0], torch.inf) if reach is None else reach
-        arriving = visibility(points + normals * _ABOVE_SURFACE, lights, reach, self.density.nodes())
+        arriving = visibility(points + normals * SURFACE.shadow_offset, lights, reach, self.density.nodes())
         is_shared = lights.dim() == 2  # noqa: PLR2004
         cosine = normals @ lights.T if is_shared else torch.bmm(lights, normals[..., None])[..., 0]
         return torch.stack([arriving - 0.5, arriving * cosine.clamp_min(0.0)], dim=-1)
@@ -359,20 +358,19 @@ class RelightModel(Model):
         shown = None if self.light_control is None else self.light_control.outputs(camera)
         return super().get_outputs_for_camera(camera, obb_box) if shown is None else shown
 
-    def get_outputs(self, ray_bundle: RayBundle) -> dict[str, Tensor]:
+    def get_outputs(self, ray_bundle: RayBundle | RelitRays) -> dict[str, Tensor]:
         """Render rays.
 
         Outside training, a bundle's metadata may hold ``lights``: (rays, 3) unit directions in the field's frame; else
-        the light is the capture's own. In training it may hold what the data manager says of relit images; then the
-        colours are those of the step's rays under their lights, (rays, lights, 3), and the pictures' ``latents`` come
-        with them.
+        the light is the capture's own.
 
         Returns:
-            ``rgb`` in [0, 1] (sRGB), ``accumulation`` in [0, 1], ``depth`` along the ray in the field's units.
+            ``rgb`` in [0, 1] (sRGB), ``accumulation`` in [0, 1], ``depth`` along the ray in the field's units. Of a
+            step on relit images: ``rgb`` (rays, lights, 3) of the step's rays, and the pictures' ``latents``.
         """
-        metadata = ray_bundle.metadata or {}
-        if self.training and "pictures" in metadata:
+        if isinstance(ray_bundle, RelitRays):
             return self._relit_outputs(ray_bundle)
+        metadata = ray_bundle.metadata or {}
         surface = self.surface(ray_bundle.origins, ray_bundle.directions)
         logits, features = self.capture_logits(surface, ray_bundle.directions)
         outputs = {"accumulation": surface.accumulation, "depth": surface.depth}
@@ -385,25 +383,25 @@ class RelightModel(Model):
             logits = logits + self.light_decoder(transfer, self.light_decoder.encode_lights(light), cues)[:, 0]
         return {**outputs, "rgb": torch.sigmoid(logits)}
 
-    def _relit_outputs(self, rays: RayBundle) -> dict[str, Tensor]:
+    def _relit_outputs(self, batch: RelitRays) -> dict[str, Tensor]:
         """Return what ``get_outputs`` does for a step on relit images."""
-        if self._known is None or self._known[0] is not rays:
-            self._known = rays, self._look_up(rays)
-        step, known = rays.metadata["step"], self._known[1]
+        if self._known is None or self._known[0] != batch.draw:
+            self._known = batch.draw, self._look_up(batch.rays, batch.pictures)
+        step, known = batch.step, self._known[1]
         surface = RaySurface(*(values[step] for values in known.surface))
-        latents = self.latents - self.latents.mean(dim=0)
+        latents = centred(self.latents)
         # by embedding, as the gradient of an indexed tensor is summed in no certain order
         pictures = self.light_decoder.encode_lights(self.light_directions, latents)
-        lights = nn.functional.embedding(rays.metadata["pictures"][step], pictures)
-        transfer = self.encode_light(surface, known.features[step], rays.directions[step])
+        lights = nn.functional.embedding(batch.pictures[step], pictures)
+        transfer = self.encode_light(surface, known.features[step], batch.rays.directions[step])
         logits = known.logits[step, None] + self.light_decoder(transfer, lights, known.cues[step])
         return {"rgb": torch.sigmoid(logits), "latents": latents}
 
     @torch.no_grad()
-    def _look_up(self, rays: RayBundle) -> _KnownRays:
+    def _look_up(self, rays: RayBundle, pictures: Int[Tensor, "rays lights"]) -> _KnownRays:
         surface = self.surface(rays.origins, rays.directions)
         logits, features = self.capture_logits(surface, rays.directions)
-        lights = self.light_directions[rays.metadata["pictures"]]
+        lights = self.light_directions[pictures]
         cues = self.light_cues(*self.surface_points(rays.origins, rays.directions, surface), lights)
         return _KnownRays(surface, logits, features, cues)
 
@@ -412,9 +410,8 @@ class RelightModel(Model):
     ) -> dict[str, Tensor]:
         """Return the losses of a step; ``batch["image"]`` has the shape of ``outputs["rgb"]``, sRGB in [0, 1]."""
         target = batch["image"].to(self.device)
-        if "latents" in outputs:  # robust: relit images contradict each other
-            rgb = nn.functional.smooth_l1_loss(outputs["rgb"], target, beta=0.1) * 10.0
-            return {"rgb": rgb, "latent": self.config.latent_loss_mult * outputs["latents"].square().mean()}
+        if "latents" in outputs:
+            return relit_losses(outputs["rgb"], target, outputs["latents"], self.config.latent_loss_mult)
         losses = {"rgb": nn.functional.mse_loss(outputs["rgb"], target)}
         if "weights" in outputs:
             spread = distortion_loss(outputs["weights"], outputs["edges"])
@@ -425,26 +422,22 @@ class RelightModel(Model):
                 ends = ray_edges(outputs["edges"], outputs["origins"], near, far)
                 missed = distance_loss(outputs["weights"], ends, batch["distance"].to(self.device))
                 losses["distance"] = self.config.distance_loss_mult * missed
-            if self._step % _TOTAL_VARIATION_STEPS == 0:
+            if self._step % TRAINING.total_variation_steps == 0:
                 weight = self.config.total_variation_mults[self._level(self._step)]
                 losses["total_variation"] = weight * self.density.total_variation()
         return losses
 
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the PSNR of a batch."""
-        error = nn.functional.mse_loss(outputs["rgb"].detach(), batch["image"].to(self.device))
-        return {"psnr": -10.0 * torch.log10(error)}
+        return {"psnr": batch_psnr(outputs["rgb"], batch["image"].to(self.device))}
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Compare a rendered picture with its photo: PSNR and SSIM, and both side by side."""
         rgb, truth = outputs["rgb"].clamp(0, 1), batch["image"].to(outputs["rgb"].device)[..., :3]
-        pair = [image.movedim(-1, 0)[None] for image in (rgb, truth)]
-        psnr = peak_signal_noise_ratio(*pair, data_range=1.0)
-        ssim = structural_similarity_index_measure(*pair, data_range=1.0)
-        images = {"img": torch.cat([truth, rgb], dim=1), "accumulation": outputs["accumulation"].expand_as(rgb)}
-        return {"psnr": float(psnr), "ssim": float(ssim)}, images
+        scores, both = image_scores(rgb, truth)
+        return scores, {"img": both, "accumulation": outputs["accumulation"].expand_as(rgb)}
 
 
 def _median(weights: Float[Tensor, "rays samples"], edges: Float[Tensor, "rays edges"]) -> Float[Tensor, "rays 1"]:

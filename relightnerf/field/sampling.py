@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_MOST_COARSE_DEPTH = 1.0
-_MOST_DISTANCE_ERROR = 0.1
+from relightnerf.field.settings import RAYS
+
 CONTRACTED_RADIUS = 2.0
 """Half the side of the cube that ``contract`` maps all of space into."""
 
@@ -24,8 +24,10 @@ def ray_edges(
 ) -> Float[Tensor, "rays edges"]:
     """Turn positions in [0, 1] along each ray into distances from its origin.
 
-    The first 70 % are spread evenly over the distance up to the far side of the inner cube, the rest evenly over
-    inverse distance, which is even in contracted space.
+    The first part (``RaySettings.linear_share``) is spread evenly over the distance up to the far side of the inner
+    cube, the rest evenly over inverse distance, which is even in contracted space. Both meet at ``turn``, the distance
+    there: with s the share, t(u) = near + (turn - near) u / s for u < s, and 1 / t(u) goes linearly from 1 / turn to
+    1 / far for u from s to 1.
 
     Args:
         unit: increasing positions in [0, 1].
@@ -33,7 +35,7 @@ def ray_edges(
         near: smallest distance.
         far: largest distance.
     """
-    turn, share = origins.norm(dim=-1, keepdim=True) + 1.5, 0.7
+    turn, share = origins.norm(dim=-1, keepdim=True) + RAYS.past_center, RAYS.linear_share
     linear = near + (turn - near) * (unit / share)
     inverse = 1.0 / turn + (1.0 / far - 1.0 / turn) * ((unit - share) / (1.0 - share))
     return torch.where(unit < share, linear, 1.0 / inverse.clamp(1.0 / far, 1.0 / near))
@@ -52,12 +54,12 @@ def resample_edges(
 ) -> Float[Tensor, "rays fine_edges"]:
     """Place edges where the weights are, by inverting the cumulative weight (NeRF, section 5.2).
 
-    Weights are first widened to their neighbours, so that a surface between two coarse steps is not missed, and
-    1 % of them is spread evenly.
+    Weights are first widened to their neighbours, so that a surface between two coarse steps is not missed, and a
+    small part (``RaySettings.even_share``) is spread evenly.
     """
     padded = torch.nn.functional.pad(weights, (1, 1))
     widened = torch.maximum(torch.maximum(padded[:, :-2], padded[:, 2:]), weights)
-    widened = widened + 0.01 / weights.shape[-1]
+    widened = widened + RAYS.even_share / weights.shape[-1]
     cumulative = torch.cumsum(widened, dim=-1)
     cumulative = torch.nn.functional.pad(cumulative / cumulative[:, -1:], (1, 0))
     index = torch.searchsorted(cumulative, unit.contiguous(), right=True).clamp(1, weights.shape[-1])
@@ -107,8 +109,7 @@ def placed_samples(
     cells = ((points[:, :-1] + steps * where[..., None] + 1.0) * (0.5 * side)).long().clamp_(0, side - 1)
     x, y, z = cells.unbind(-1)
     depths = torch.take(density, (z * side + y) * side + x) * steps.norm(dim=-1)
-    # a coarse cell at a silhouette looks solid: what is behind it must get samples too
-    unit = resample_edges(coarse, render_weights(depths.clamp_max(_MOST_COARSE_DEPTH)), fine)
+    unit = resample_edges(coarse, render_weights(depths.clamp_max(RAYS.coarse_depth_limit)), fine)
     edges = ray_edges(unit, origins, near, far)
     points = _scaled(origins, directions, edges)
     return unit, edges, 0.5 * (points[:, 1:] + points[:, :-1]), points.diff(dim=1).norm(dim=-1)
@@ -136,7 +137,7 @@ def distortion_loss(weights: Float[Tensor, "rays samples"], edges: Float[Tensor,
 def distance_loss(
     weights: Float[Tensor, "rays samples"], edges: Float[Tensor, "rays edges"], distance: Float[Tensor, " rays"]
 ) -> Float[Tensor, ""]:
-    """Penalise weight away from where a ray is known to end: its mean relative error, which counts up to 10 %.
+    """Penalise weight away from where a ray is known to end: its mean relative error, up to a limit.
 
     Args:
         weights: of the intervals.
@@ -145,5 +146,5 @@ def distance_loss(
     """
     known = distance > 0
     middle = (edges[:, 1:] + edges[:, :-1]) / 2
-    error = (middle / distance.clamp_min(1e-6)[:, None] - 1.0).abs().clamp_max(_MOST_DISTANCE_ERROR)
+    error = (middle / distance.clamp_min(1e-6)[:, None] - 1.0).abs().clamp_max(RAYS.distance_error_limit)
     return ((weights * error).sum(dim=-1) * known).sum() / known.sum().clamp_min(1)

@@ -5,8 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from relightnerf.field.sampling import CONTRACTED_RADIUS, contract
-
-_STEPS, _FIRST, _LAST = 12, 0.03, 2.6
+from relightnerf.field.settings import SHADOW
 
 
 def visibility(
@@ -25,8 +24,8 @@ def visibility(
         reach: distances to the lights, as many; what is behind a light casts no shadow.
         density: per length, by nearest cell, on [-1, 1]^3 (contracted space, scaled), x along the last axis.
     """
-    ratios = torch.arange(_STEPS + 1, device=points.device) / _STEPS
-    ends = _FIRST * (_LAST / _FIRST) ** ratios
+    ratios = torch.arange(SHADOW.steps + 1, device=points.device) / SHADOW.steps
+    ends = SHADOW.first_end * (SHADOW.last_end / SHADOW.first_end) ** ratios
     if points.device.type == "cpu":
         from relightnerf.field import kernels
 

@@ -67,7 +67,7 @@ def load_view(scene: Scene, camera: Camera) -> View:
     _check_size(scene.image_path(camera.name), image.shape, (*size, 3))
     _check_size(scene.depth_path(camera.name), depth.shape, size)
     _check_size(scene.normal_path(camera.name), normal.shape, (*size, 3))
-    return View(camera, image, depth, normal, _load_mask(scene, camera))
+    return View(camera, image, depth, normal, scene.mask(camera.name))
 
 
 class SceneViews(Sequence[View]):
@@ -103,15 +103,6 @@ class SceneViews(Sequence[View]):
         """
         for view in self:
             del view
-
-
-def _load_mask(scene: Scene, camera: Camera) -> Bool[np.ndarray, "height width"] | None:
-    path = scene.capture / "masks" / f"{camera.name}.png"
-    if not path.is_file():
-        return None
-    mask = read_image(path)[..., 0]
-    _check_size(path, mask.shape, (camera.height, camera.width))
-    return mask > 0
 
 
 def _check_size(path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:

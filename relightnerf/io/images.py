@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from relightnerf.errors import InputError
@@ -25,6 +25,15 @@ def read_image(path: Path, upright: bool = True) -> UInt8[np.ndarray, "height wi
     with named_errors(path), Image.open(path) as image:
         turned = ImageOps.exif_transpose(image) if upright else image
         return np.asarray(turned.convert("RGB"))
+
+
+def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
+    """Read a mask: true where the first channel is above 0.
+
+    Raises:
+        InputError: the file is absent or not a picture that Pillow reads.
+    """
+    return read_image(path)[..., 0] > 0
 
 
 def image_size(path: Path) -> tuple[int, int]:

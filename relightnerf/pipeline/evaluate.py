@@ -157,10 +157,7 @@ def _held_out(scene: "Scene") -> "tuple[Cameras, None, list[Pair]]":
             f"{scene.field}: the fit held out no views, so there is nothing to compare with",
             "fit with --eval-every 8, or give --truth",
         )
-    masks = {name: scene.capture / "masks" / f"{name}.png" for name in chosen.names}
-    pairs = [
-        Pair(n, CAPTURE_LIGHT, scene.image_path(n), masks[n] if masks[n].is_file() else None) for n in chosen.names
-    ]
+    pairs = [Pair(n, CAPTURE_LIGHT, scene.image_path(n), scene.mask_path(n)) for n in chosen.names]
     return chosen, None, pairs
 
 

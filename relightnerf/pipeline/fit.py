@@ -1,20 +1,20 @@
 """Fifth stage: the relightable field, from the base field and the matched images."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from relightnerf.field.checkpoints import METHODS
+from relightnerf.pipeline.flags import stored_flags
 
 if TYPE_CHECKING:
     from relightnerf.scene import Scene
     from relightnerf.scene.stage import Stage
 
-_GRIDS, _SPLAT = METHODS
+GRIDS, SPLATS = METHODS
 STEPS = {
-    _GRIDS: {"quick": 3600, "full": 12000, "large": 20000},
-    _SPLAT: {"quick": 1200, "full": 5000, "large": 8000},
+    GRIDS: {"quick": 3600, "full": 12000, "large": 20000},
+    SPLATS: {"quick": 1200, "full": 5000, "large": 8000},
 }
 """Training steps on relit images by method and preset."""
 
@@ -49,14 +49,14 @@ class Fit:
         from relightnerf.scene import Scene
 
         device = resolve_device(self.device)
-        if self.method == _SPLAT and device != "cuda":
+        if self.method == SPLATS and device != "cuda":
             raise InputError(
-                f"--method {_SPLAT}: needs CUDA, and computes on {device} here", "give --method relightnerf"
+                f"--method {SPLATS}: needs CUDA, and computes on {device} here", "give --method relightnerf"
             )
         scene, stage = Scene.load(self.scene), self.stage()
         _check_images(scene)
         (checkpoint, _), eval_every = _base(scene), stage.parameters["eval_every"]
-        work = _fit_splats if self.method == _SPLAT else _fit_grids
+        work = _fit_splats if self.method == SPLATS else _fit_grids
         stage.run(lambda: work(scene, checkpoint, self.training_steps(), eval_every, device), self.force)
 
     def training_steps(self) -> int:
@@ -78,6 +78,7 @@ class Fit:
         Raises:
             InputError: a flag cannot be used, or the scene has no complete base field.
         """
+        from relightnerf.pipeline.geometry import mask_version
         from relightnerf.scene import Scene
         from relightnerf.scene.stage import Stage
 
@@ -86,16 +87,10 @@ class Fit:
         eval_every = base_eval_every if self.eval_every is None else self.eval_every
         inputs = [scene.capture / "transforms.json", checkpoint, scene.matched]
         parameters: dict[str, object] = {"steps": steps, "eval_every": eval_every}
-        if self.method == _SPLAT:
+        if self.method == SPLATS:
             parameters["method"] = self.method
-        return Stage("fit", scene.field, parameters, inputs)
-
-    @classmethod
-    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Fit":
-        """Return the flags that a manifest's parameters came from."""
-        from relightnerf.pipeline.geometry import preset_flags
-
-        return cls(scene, **preset_flags(STEPS[parameters.get("method", _GRIDS)], parameters))
+        version, flags = mask_version(scene), stored_flags(self)
+        return Stage("fit", scene.field, parameters, inputs, version=version, flags=flags)
 
 
 def _fit_grids(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, device: str) -> None:
@@ -118,7 +113,7 @@ def _fit_splats(scene: "Scene", checkpoint: Path, steps: int, eval_every: int, d
     seeds = scene.field / "seeds.ply"
     if not seeds.is_file():
         write_gaussians(seeds, scene, load_renderer(scene, device, base_field(scene)), None)
-    config = run_config(scene, scene.field, eval_every, scene.matched.name, (steps, steps), device, _SPLAT)
+    config = run_config(scene, scene.field, eval_every, scene.matched.name, (steps, steps), device, SPLATS)
     config.pipeline.model.seeds = seeds.absolute()
     train(config, "relightable splats")
     _write_held_out(scene, eval_every)

@@ -1,9 +1,10 @@
 """Second stage: a radiance field of the photos as they are, and from it depth, normals and a mesh."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from relightnerf.pipeline.flags import stored_flags
 
 if TYPE_CHECKING:
     from relightnerf.cameras import Cameras
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 STEPS = {"quick": 1500, "full": 5000, "large": 6000}
 """Training steps of the base field by preset."""
-_LARGE = "large"
+LARGE = "large"
+"""The preset of a larger field."""
 _UNAIDED = 2 / 3
 """Part of the steps that photos alone are learned in; stereo, which starts from there, aids in the rest."""
 
@@ -55,7 +57,7 @@ class Geometry:
         photos = [scene.image_path(name) for name in cameras.names]
         check_pictures(photos, (scene.width, scene.height), "run `relightnerf prepare --force`")
         source = load_depth_source(self.depth_source, cameras, device)
-        size: FieldSize = "large" if self.preset == _LARGE else "default"
+        size: FieldSize = "large" if self.preset == LARGE else "default"
         stage.run(lambda: _work(scene, cameras, source, steps, self.eval_every, size, device), self.force)
 
     def training_steps(self) -> int:
@@ -83,24 +85,22 @@ class Geometry:
 
         steps, scene = self.training_steps(), Scene.load(self.scene)
         parameters = {"steps": steps, "eval_every": self.eval_every, "depth_source": self.depth_source}
-        if self.preset == _LARGE:
-            parameters["size"] = _LARGE
+        if self.preset == LARGE:
+            parameters["size"] = LARGE
         files = depth_files(self.depth_source, scene.cameras().names)
-        return Stage("geometry", scene.geometry, parameters, [scene.capture, *files])
-
-    @classmethod
-    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Geometry":
-        """Return the flags that a manifest's parameters came from."""
-        flags = dict(parameters)
-        is_large = flags.pop("size", None) == _LARGE
-        presets = {name: steps for name, steps in STEPS.items() if (name == _LARGE) == is_large}
-        return cls(scene, **({"preset": _LARGE} if is_large else {}) | preset_flags(presets, flags))
+        inputs, version = [scene.capture, *files], mask_version(scene)
+        return Stage("geometry", scene.geometry, parameters, inputs, version=version, flags=stored_flags(self))
 
 
-def preset_flags(presets: Mapping[str, int], parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a training stage's parameters as its flags: a preset where the steps are a preset's."""
-    preset = next((name for name, steps in presets.items() if steps == parameters["steps"]), None)
-    return {**parameters, "steps": None, "preset": preset} if preset else dict(parameters)
+def mask_version(scene: "Scene") -> int:
+    """Return the version of how a field learns from the photos of a scene.
+
+    In the first version, masks counted only if every view had one. Where some have one and others have none, results
+    of that version are others than those of the second; everywhere else they are the same.
+    """
+    names = scene.cameras().names
+    masked = sum(scene.mask_path(name) is not None for name in names)
+    return 2 if 0 < masked < len(names) else 1
 
 
 def base_field(scene: "Scene") -> Path:
@@ -113,7 +113,7 @@ def base_size(scene: "Scene") -> "FieldSize":
     from relightnerf.io.files import read_json
     from relightnerf.scene.stage import MANIFEST
 
-    return "large" if read_json(scene.geometry / MANIFEST)["parameters"].get("size") == _LARGE else "default"
+    return "large" if read_json(scene.geometry / MANIFEST)["parameters"].get("size") == LARGE else "default"
 
 
 def _work(

@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from relightnerf.errors import InputError
+from relightnerf.pipeline.flags import stored_flags
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,16 +69,11 @@ class Match:
         relit = scene.relit(relighter_name(self.relighter))
         lights, names = _lights(relit, self.relighter), scene.cameras().names
         inputs = [relit / "lights.json", *_pictures(relit, names, lights)]
-        inputs += [*(scene.image_path(n) for n in names), *_masks(scene, names)]
+        inputs += [*(scene.image_path(n) for n in names), *filter(None, map(scene.mask_path, names))]
         if self.consistency:
             inputs += [scene.capture / "transforms.json", *_geometry(scene, names)]
         parameters = {"mode": self._colours(), "relighter": self.relighter, "consistency": self.consistency}
-        return Stage("match", scene.matched, parameters, inputs)
-
-    @classmethod
-    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any]) -> "Match":
-        """Return the flags that a manifest's parameters came from."""
-        return cls(scene, **parameters)
+        return Stage("match", scene.matched, parameters, inputs, flags=stored_flags(self))
 
     def _colours(self) -> "MatchMode":
         from relightnerf.relighters import keeps_colours
@@ -134,9 +130,8 @@ def _matched(
     from relightnerf.io.images import read_image
 
     photo = to_float(read_image(scene.image_path(name)))
-    mask = next((read_image(path)[..., 0] > 0 for path in _masks(scene, (name,))), None)
     pictures = to_float(np.stack([read_image(path) for path in paths]))
-    return match_images(pictures, photo, colours, mask)
+    return match_images(pictures, photo, colours, scene.mask(name))
 
 
 def _report(consistency: "SceneConsistency", outputs: Mapping[str, Sequence[Path]], path: Path) -> None:
@@ -197,7 +192,3 @@ def _check_complete(scene: "Scene", pictures: Sequence[Path], relighter: str) ->
     names, size = scene.cameras().names, (scene.width, scene.height)
     check_pictures([scene.image_path(name) for name in names], size, "run `relightnerf prepare --force`")
     check_pictures(pictures, size, f"run `relightnerf synthesize --relighter {relighter} --force`")
-
-
-def _masks(scene: "Scene", names: tuple[str, ...]) -> list[Path]:
-    return [path for name in names if (path := scene.capture / "masks" / f"{name}.png").is_file()]

@@ -1,18 +1,19 @@
 """First stage: a capture becomes posed, undistorted photos of one size."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from relightnerf.errors import InputError
+from relightnerf.pipeline.flags import stored_flags
 
 if TYPE_CHECKING:
     from relightnerf.capture import Source
     from relightnerf.scene.stage import Stage
 
-_MAX_SIZE = {"quick": 256, "full": 768}
+MAX_SIZE = {"quick": 256, "full": 768}
+"""Longer side of the prepared photos in pixels, by preset."""
 _SMALLEST = 32
 _FEWEST_VIEWS = 3
 _WORKSPACE = ".sfm"
@@ -71,15 +72,6 @@ class Prepare:
         width, height = (max(1, round(side * scale)) for side in source.size)
         return width, height
 
-    @classmethod
-    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any], capture: Path) -> "Prepare":
-        """Return the flags that a manifest's parameters came from."""
-        effort, max_size = parameters["effort"], parameters["max_size"]
-        is_quick = effort == "quick" or (effort is None and max_size == _MAX_SIZE["quick"])
-        preset: Literal["quick", "full"] = "quick" if is_quick else "full"
-        chosen = None if max_size == _MAX_SIZE[preset] else max_size
-        return cls(capture, scene, preset, chosen, parameters["max_views"])
-
     def _stage(self, source: "Source") -> "Stage":
         from relightnerf.scene.stage import Stage
 
@@ -89,10 +81,11 @@ class Prepare:
             "max_views": self.max_views,
             "effort": self.preset if source.finds_poses else None,
         }
-        return Stage("prepare", self.scene / "capture", parameters, source.files)
+        flags = stored_flags(self)
+        return Stage("prepare", self.scene / "capture", parameters, source.files, flags=flags)
 
     def check(self) -> None:
-        """Raise ``InputError`` for flags that cannot be used, or a scene folder of another version."""
+        """Raise ``InputError`` for flags that cannot be used, or a scene folder of a newer version."""
         if self.max_size is not None and self.max_size < _SMALLEST:
             raise InputError(f"--max-size {self.max_size}: too small", f"give at least {_SMALLEST} pixels")
         if self.max_views is not None and self.max_views < _FEWEST_VIEWS:
@@ -112,7 +105,7 @@ class Prepare:
         Scene.load(self.scene)
 
     def _size(self) -> int:
-        return _MAX_SIZE[self.preset] if self.max_size is None else self.max_size
+        return MAX_SIZE[self.preset] if self.max_size is None else self.max_size
 
     def _work(self, source: "Source") -> None:
         from relightnerf.capture import prepared_cameras, write_prepared

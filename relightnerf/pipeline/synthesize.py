@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from relightnerf.diffusion.options import DiffusionOptions
+from relightnerf.pipeline.flags import stored_flags
 
 if TYPE_CHECKING:
     from relightnerf.geometry.raycast import RayScene
@@ -83,18 +84,6 @@ class Synthesize:
         named = parameters["lights"]
         return self._stage(LightSet(parameters["frame"], tuple(named), np.array(list(named.values()))))
 
-    @classmethod
-    def from_parameters(cls, scene: Path, parameters: Mapping[str, Any], relighter: str | None = None) -> "Synthesize":
-        """Return the flags that a manifest's parameters came from, but for the file of lights.
-
-        Args:
-            scene: the scene's folder.
-            parameters: of the manifest.
-            relighter: the model's folder or hub id, of which manifests hold only the last part.
-        """
-        options = {key: _tuples(value) for key, value in parameters.get("diffusion", {}).items()}
-        return cls(scene, relighter or parameters["relighter"], diffusion=DiffusionOptions(**options))
-
     def _stage(self, lights: "LightSet") -> "Stage":
         from relightnerf.relighters import relighter_recipe
         from relightnerf.scene import Scene
@@ -107,18 +96,14 @@ class Synthesize:
             "frame": lights.frame,
             "lights": dict(zip(lights.names, lights.directions.tolist(), strict=True)),
         }
-        return Stage("synthesize", scene.relit(relighter.name), parameters, [*_inputs(scene), *relighter.inputs])
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+        inputs = [*_inputs(scene), *relighter.inputs]
+        return Stage("synthesize", scene.relit(relighter.name), parameters, inputs, flags=stored_flags(self))
 
 
 def _inputs(scene: "Scene") -> list[Path]:
     names = scene.cameras().names
-    masks = [path for n in names if (path := scene.capture / "masks" / f"{n}.png").is_file()]
     pictures = [path for n in names for path in (scene.image_path(n), scene.depth_path(n), scene.normal_path(n))]
-    return [scene.capture / "transforms.json", scene.mesh_path, *pictures, *masks]
+    return [scene.capture / "transforms.json", scene.mesh_path, *pictures, *filter(None, map(scene.mask_path, names))]
 
 
 def _work(folder: Path, relighter: "Relighter", views: "SceneViews", rays: "RayScene", lights: "LightSet") -> None:

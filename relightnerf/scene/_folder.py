@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Bool
+
 from relightnerf.cameras import Cameras, load_cameras
 from relightnerf.errors import InputError
 from relightnerf.io.files import read_json, write_json
+from relightnerf.io.images import read_mask
 from relightnerf.lights import normalized_direction
 
-FORMAT = 1
-"""Version of the scene folder's layout."""
+FORMAT = 2
+"""Number of the format that scene folders are written in; every one from 1 on is read."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Scene:
         world_up: unit vector that points up, in the capture's world frame.
         width: of the prepared images, pixels.
         height: of the prepared images, pixels.
+        format: that the folder has; ``relightnerf upgrade`` brings it to ``FORMAT``.
     """
 
     root: Path
@@ -31,31 +36,33 @@ class Scene:
     world_up: tuple[float, float, float]
     width: int
     height: int
+    format: int = FORMAT
 
     @classmethod
     def load(cls, root: Path) -> "Scene":
         """Read ``scene.json``.
 
         Raises:
-            InputError: the folder is not a prepared scene, or one of another version.
+            InputError: the folder is not a prepared scene, or one of a newer version.
         """
         path = root / "scene.json"
         if not path.is_file():
             raise InputError(f"{root}: not a scene folder (no scene.json)", "run `relightnerf prepare` first")
         content = read_json(path)
-        if content.get("format") != FORMAT:
-            raise InputError(
-                f"{path}: format {content.get('format')!r}, this version reads {FORMAT}",
-                "prepare the capture again into a new scene folder",
-            )
+        number = content.get("format")
+        if isinstance(number, int) and number > FORMAT:
+            raise InputError(f"{path}: format {number}, made by a newer relightnerf than this", "update relightnerf")
+        if not isinstance(number, int) or number < 1:
+            raise InputError(f'{path}: "format" is {number!r}, not a scene\'s', "prepare the capture again")
         for key in ("name", "source", "world_up", "width", "height"):
             if key not in content:
                 raise InputError(f'{path}: "{key}" is missing', "prepare the capture again")
         up = normalized_direction(content["world_up"], f"{path}: world_up")
-        return cls(root, content["name"], content["source"], tuple(up.tolist()), content["width"], content["height"])
+        size = content["width"], content["height"]
+        return cls(root, content["name"], content["source"], tuple(up.tolist()), *size, number)
 
     def save(self) -> None:
-        """Write ``scene.json``, atomically."""
+        """Write ``scene.json`` in the newest format, atomically."""
         content = {
             "format": FORMAT,
             "name": self.name,
@@ -107,6 +114,26 @@ class Scene:
     def image_path(self, view: str) -> Path:
         """Return the prepared photo of a view (8-bit sRGB PNG)."""
         return self.capture / "images" / f"{view}.png"
+
+    def mask_path(self, view: str) -> Path | None:
+        """Return the mask of a view's photo (8-bit PNG, above 0 where it may be used); None: all of it may be."""
+        path = self.capture / "masks" / f"{view}.png"
+        return path if path.is_file() else None
+
+    def mask(self, view: str) -> Bool[np.ndarray, "height width"] | None:
+        """Return where a view's photo may be used; None: everywhere.
+
+        Raises:
+            InputError: the mask cannot be read, or has another size than the photos.
+        """
+        path = self.mask_path(view)
+        if path is None:
+            return None
+        mask = read_mask(path)
+        if mask.shape != (self.height, self.width):
+            what = f"{path}: is {mask.shape[1]}x{mask.shape[0]} pixels, the photos are {self.width}x{self.height}"
+            raise InputError(what, "run `relightnerf prepare --force`")
+        return mask
 
     def depth_path(self, view: str) -> Path:
         """Return a view's depth: (height, width) float32 npy, along the camera's -z in world units, 0 unknown."""

@@ -5,8 +5,10 @@ parameters and inputs. While the stage works, ``.progress.json`` names the recip
 """
 
 import contextlib
+import functools
 import hashlib
 import json
+import os
 import platform
 import shutil
 import time
@@ -35,7 +37,9 @@ MANIFEST = "manifest.json"
 """Name of the manifest of a stage that owns its folder."""
 PROGRESS = ".progress.json"
 """Name of the note of a stage that is at work, beside a manifest of the usual name."""
-_FORMAT = 1
+FIRST_VERSION = 1
+"""Version of every stage's algorithm in relightnerf 0.1, whose manifests do not name it."""
+_RECIPE_FORMAT = 1
 _RECORDED = ("torch", "nerfstudio", "open3d", "pycolmap", "kornia", "diffusers")
 
 State = Literal["complete", "partial", "out of date", "not run", "broken"]
@@ -43,7 +47,7 @@ State = Literal["complete", "partial", "out of date", "not run", "broken"]
 
 
 @dataclass(frozen=True)
-class Standing:
+class StageStatus:
     """What is in a stage's folder, compared with its recipe.
 
     Attributes:
@@ -70,6 +74,10 @@ class Stage:
     """Names of the files to be written, for a folder that may hold other people's files; None if all is the stage's."""
     manifest: str = MANIFEST
     """File name of the manifest; another one where several stages' outputs share a folder."""
+    version: int = FIRST_VERSION
+    """Of the algorithm: raised when the same parameters and inputs give another result than before."""
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    """What the command was given, to be read back from the manifest; by itself it changes nothing."""
 
     def run(self, work: Callable[[], None], force: bool = False) -> bool:
         """Run ``work`` unless its result is there already; returns whether it ran.
@@ -89,21 +97,21 @@ class Stage:
         say(f"{self.name}: done in {time.monotonic() - started:.1f} s ({self.folder})")
         return True
 
-    def standing(self) -> Standing:
+    def status(self) -> StageStatus:
         """Say what ``run`` would find, without writing anything; inputs that look unchanged are not read again."""
         try:
             manifest, progress = read_record(self._manifest_path), read_record(self._progress_path)
         except InputError as error:
-            return Standing("broken", error.what)
+            return StageStatus("broken", error.what)
         known = manifest or progress
         now = self._record(known)
         if manifest and self._is_complete(now["recipe"]):
-            return Standing("complete")
+            return StageStatus("complete")
         if progress and progress.get("recipe") == now["recipe"]:
-            return Standing("partial")
+            return StageStatus("partial")
         if not known:
-            return Standing("not run")
-        return Standing("out of date", self._changed(known, now))
+            return StageStatus("not run")
+        return StageStatus("out of date", self._changed(known, now))
 
     def is_known(self) -> bool:
         """Say whether the folder holds a manifest, or the beginning of a result, under this manifest's name."""
@@ -121,11 +129,16 @@ class Stage:
         """Return the recipe and what it is made of; see ``_digests`` for ``known``."""
         inputs, stamps = _digests(self.inputs, known or {})
         parameters = plain_json(self.parameters)
-        return {"recipe": self._recipe(inputs), "parameters": parameters, "inputs": inputs, "stamps": stamps}
+        recipe, flags = self._recipe(inputs), plain_json(self.flags)
+        record = {"recipe": recipe, "version": self.version, "flags": flags, "parameters": parameters}
+        return {**record, "inputs": inputs, "stamps": stamps}
 
     def _changed(self, known: Mapping[str, Any], now: Mapping[str, Any]) -> str:
         if "parameters" not in known:
             return "started by an older version"
+        version = known.get("version", FIRST_VERSION)
+        if version != self.version:
+            return f"made by {'an older' if version < self.version else 'a newer'} version"
         before, after = known["parameters"], now["parameters"]
         flags = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         if flags:
@@ -137,7 +150,10 @@ class Stage:
         return f"output changed or gone: {_first(lost)}" if lost else "made by another version"
 
     def _recipe(self, inputs: Mapping[str, str]) -> str:
-        text = json.dumps([_FORMAT, self.name, plain_json(self.parameters), inputs], sort_keys=True)
+        # the first version is left out, so that results of relightnerf 0.1 stay up to date
+        later = [self.version] if self.version != FIRST_VERSION else []
+        parts = [_RECIPE_FORMAT, self.name, plain_json(self.parameters), inputs, *later]
+        text = json.dumps(parts, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def _is_complete(self, recipe: str) -> bool:
@@ -211,6 +227,7 @@ class Stage:
             **record,
             "outputs": {_relative(path, self.folder): path.stat().st_size for path in made},
             "versions": _versions(),
+            "machine": machine(),
             "seconds": round(seconds, 1),
             "resumed": resumed,
         }
@@ -226,7 +243,7 @@ def read_record(path: Path) -> dict[str, Any]:
         record = read_json(path) if path.is_file() else {}
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})", "check who may read it") from None
-    if not all(isinstance(record.get(key, {}), dict) for key in ("parameters", "inputs", "stamps", "outputs")):
+    if not all(isinstance(record.get(key, {}), dict) for key in ("flags", "parameters", "inputs", "stamps", "outputs")):
         raise InputError(f"{path}: not a manifest of relightnerf", "run the stage again with --force")
     return record
 
@@ -288,6 +305,19 @@ def _relative(path: Path, root: Path) -> str:
 
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
+
+
+def machine() -> str:
+    """Return what tells machines of different speed apart: the processor, and how many of its cores may be used."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} x {_processor()}"
+
+
+@functools.cache
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def _versions() -> dict[str, str]:

@@ -10,9 +10,9 @@ from relightnerf.errors import InputError
 from relightnerf.field.checkpoints import checkpoint_step, newest_checkpoint, run_folder
 from relightnerf.pipeline.steps import RunSteps
 from relightnerf.scene import Scene
-from relightnerf.scene.stage import MANIFEST, Standing, read_record, stage_record
+from relightnerf.scene.stage import MANIFEST, StageStatus, read_record, stage_record
 from relightnerf.status.costs import done_seconds, stage_seconds
-from relightnerf.status.scene_status import StageCommand, render_standings
+from relightnerf.status.scene_status import StageCommand, render_statuses
 from relightnerf.status.workload import run_workload
 
 Action = Literal["runs", "goes on", "is up to date", "is left out"]
@@ -109,16 +109,16 @@ def _any_runs(steps: list[Step]) -> bool:
 def _step(is_due: bool, name: str, command: StageCommand, seconds: float | None) -> Step:
     if is_due:
         return Step(name, "runs", "" if seconds is not None else "nobody has measured how long this takes", seconds)
-    standing = command.stage().standing()
-    if standing.state == "broken":
-        raise InputError(standing.reason, "repair or remove the file, or give --force")
-    return _as_step(name, standing, seconds)
+    status = command.stage().status()
+    if status.state == "broken":
+        raise InputError(status.reason, "repair or remove the file, or give --force")
+    return _as_step(name, status, seconds)
 
 
-def _as_step(name: str, standing: Standing, seconds: float | None) -> Step:
-    if standing.state == "complete":
+def _as_step(name: str, status: StageStatus, seconds: float | None) -> Step:
+    if status.state == "complete":
         return Step(name, "is up to date", "", 0.0)
-    return Step(name, "goes on" if standing.state == "partial" else "runs", standing.reason, seconds)
+    return Step(name, "goes on" if status.state == "partial" else "runs", status.reason, seconds)
 
 
 def _is_elsewhere(relighter: str) -> bool:
@@ -155,27 +155,27 @@ def _ends(run: RunSteps, expected: Mapping[str, float | None], follows_change: b
     """Yield what is made of the field: a video, a contact sheet, the evaluation, and a page about all of it."""
     found = {} if follows_change or run.force else _found_pictures(Scene.load(run.scene))
     for name in ("video", "contact sheet", "evaluate", "report"):
-        standing = found.get(name, Standing("not run"))
+        status = found.get(name, StageStatus("not run"))
         if name == "evaluate" and held_out == 0:
             yield Step(name, "is left out", "no view is held out, there is nothing to compare with", 0.0)
         else:
-            yield _as_step(name, standing, expected[name])
+            yield _as_step(name, status, expected[name])
 
 
-def _found_pictures(scene: Scene) -> dict[str, Standing]:
+def _found_pictures(scene: Scene) -> dict[str, StageStatus]:
     from relightnerf.pipeline.evaluate import held_out_stage, held_out_views
     from relightnerf.pipeline.report import PAGE
     from relightnerf.pipeline.steps import sheet_folder, video_path
 
     video = video_path(scene.root)
-    standings = render_standings(scene.renders, scene)
-    found = {"video": standings.get(video.with_name(f".{video.name}.json"), Standing("not run"))}
-    found["contact sheet"] = standings.get(sheet_folder(scene) / MANIFEST, Standing("not run"))
+    statuses = render_statuses(scene.renders, scene)
+    found = {"video": statuses.get(video.with_name(f".{video.name}.json"), StageStatus("not run"))}
+    found["contact sheet"] = statuses.get(sheet_folder(scene) / MANIFEST, StageStatus("not run"))
     if read_record(scene.report / f".{PAGE}.json"):
-        found["report"] = Standing("complete")
+        found["report"] = StageStatus("complete")
     if held_out_views(scene):
         with_lpips = stage_record(scene.report).get("parameters", {}).get("lpips", False)
-        found["evaluate"] = held_out_stage(scene, with_lpips).standing()
+        found["evaluate"] = held_out_stage(scene, with_lpips).status()
     return found
 
 

@@ -12,6 +12,7 @@ from relightnerf.errors import InputError
 from relightnerf.io.files import is_temporary
 from relightnerf.pipeline.evaluate import Evaluate, pictures_folder
 from relightnerf.pipeline.fit import Fit
+from relightnerf.pipeline.flags import restored
 from relightnerf.pipeline.geometry import Geometry
 from relightnerf.pipeline.match import Match
 from relightnerf.pipeline.prepare import Prepare
@@ -22,16 +23,17 @@ from relightnerf.scene.stage import (
     MANIFEST,
     PROGRESS,
     Stage,
-    Standing,
+    StageStatus,
     changed_inputs,
     lost_outputs,
     read_record,
     stage_record,
 )
+from relightnerf.status.former import recorded_flags
 
 UNKNOWN_CAPTURE = Path("PHOTOS")
 """Stands for a capture that is not written down anywhere."""
-_STOPPED = Standing("partial", "was stopped")
+_STOPPED = StageStatus("partial", "was stopped")
 _STAGE_FOLDERS = ("capture", "geometry", "relit", "matched", "field")
 
 
@@ -55,14 +57,14 @@ class Row:
     Attributes:
         name: of the stage, for people.
         folder: that it writes to.
-        standing: where it stands.
+        status: where it stands.
         record: its manifest, or the note of a stage at work; empty if there is none or it cannot be read.
         command: what brings it up to date; None where its flags are not known.
     """
 
     name: str
     folder: Path
-    standing: Standing
+    status: StageStatus
     record: Mapping[str, Any]
     command: Any = None
     is_aside: bool = False
@@ -106,7 +108,7 @@ def scene_rows(root: Path) -> list[Row]:
 
 def next_command(rows: list[Row]) -> StageCommand | None:
     """Return what to run next to have everything up to date; None if it is, or if nobody can tell."""
-    behind = (row for row in rows if row.standing.state != "complete" and not row.is_aside)
+    behind = (row for row in rows if row.status.state != "complete" and not row.is_aside)
     return next((row.command for row in behind if row.command is not None), None)
 
 
@@ -126,7 +128,7 @@ def _scene(root: Path) -> Scene | InputError | None:
         return error
 
 
-_Recorded = Callable[[Path, Mapping[str, Any]], tuple[StageCommand, Standing]]
+_Recorded = Callable[[Path, Mapping[str, Any]], tuple[StageCommand, StageStatus]]
 """Gives, for a scene's folder and a stage's record, the flags that it was made with, and where it stands."""
 
 
@@ -136,12 +138,12 @@ def _row(name: str, folder: Path, fresh: StageCommand, recorded: _Recorded) -> R
     if row is not None:
         return row
     try:
-        command, standing = recorded(fresh.scene, record)
+        command, status = recorded(fresh.scene, record)
     except InputError as error:
-        command, standing = fresh, Standing("out of date", error.what)
+        command, status = fresh, StageStatus("out of date", error.what)
     except (KeyError, TypeError, ValueError, AttributeError):
-        command, standing = fresh, Standing("broken", f"{folder / MANIFEST}: not a manifest of {name}")
-    return Row(name, folder, standing, record, _forced(command) if standing.state == "broken" else command)
+        command, status = fresh, StageStatus("broken", f"{folder / MANIFEST}: not a manifest of {name}")
+    return Row(name, folder, status, record, _forced(command) if status.state == "broken" else command)
 
 
 def _record(name: str, folder: Path, fresh: StageCommand) -> tuple[dict[str, Any], Row | None]:
@@ -149,15 +151,15 @@ def _record(name: str, folder: Path, fresh: StageCommand) -> tuple[dict[str, Any
     try:
         record = stage_record(folder)
     except InputError as error:
-        return {}, Row(name, folder, Standing("broken", error.what), {}, _forced(fresh))
+        return {}, Row(name, folder, StageStatus("broken", error.what), {}, _forced(fresh))
     if "parameters" in record:
         return record, None
     if record.get("recipe"):
-        return {}, Row(name, folder, Standing("partial", "by an older version"), {}, fresh)
+        return {}, Row(name, folder, StageStatus("partial", "by an older version"), {}, fresh)
     if not record and folder.exists() and _holds_files(folder):
-        standing = Standing("broken", f"{folder} holds files that no stage wrote: move them away")
-        return {}, Row(name, folder, standing, {}, fresh)
-    return {}, Row(name, folder, Standing("not run"), {}, fresh)
+        status = StageStatus("broken", f"{folder} holds files that no stage wrote: move them away")
+        return {}, Row(name, folder, status, {}, fresh)
+    return {}, Row(name, folder, StageStatus("not run"), {}, fresh)
 
 
 def _holds_files(folder: Path) -> bool:
@@ -170,43 +172,44 @@ def _forced(command: StageCommand) -> StageCommand:
 
 def _in_order(rows: list[Row]) -> list[Row]:
     """Mark what follows a stage that is not complete: it was made of something else than what will be there."""
-    first = next((index for index, row in enumerate(rows) if row.standing.state != "complete"), len(rows))
-    late = Standing("out of date", f"{rows[first].name} comes first") if first < len(rows) else None
+    first = next((index for index, row in enumerate(rows) if row.status.state != "complete"), len(rows))
+    late = StageStatus("out of date", f"{rows[first].name} comes first") if first < len(rows) else None
     after = rows[first + 1 :]
     return rows[: first + 1] + [
-        replace(row, standing=late) if late and row.standing.state == "complete" else row for row in after
+        replace(row, status=late) if late and row.status.state == "complete" else row for row in after
     ]
 
 
-def _unchecked(folder: Path, record: Mapping[str, Any], reason: str) -> Standing:
+def _unchecked(folder: Path, record: Mapping[str, Any], reason: str) -> StageStatus:
     """Say where a stage stands whose input is not at hand."""
     if "outputs" not in record:
-        return Standing("partial", reason)
+        return StageStatus("partial", reason)
     lost = lost_outputs(folder, record)
-    return Standing("out of date", f"output changed or gone: {lost[0]}") if lost else Standing("complete", reason)
+    return StageStatus("out of date", f"output changed or gone: {lost[0]}") if lost else StageStatus("complete", reason)
 
 
 def _prepare_row(root: Path, scene: Scene | InputError | None) -> Row:
     folder = root / "capture"
     capture = Path(scene.source) if isinstance(scene, Scene) else UNKNOWN_CAPTURE
     if isinstance(scene, InputError):
-        return Row("prepare", folder, Standing("broken", f"{scene.what}: {scene.fix}"), {}, Prepare(capture, root))
+        return Row("prepare", folder, StageStatus("broken", f"{scene.what}: {scene.fix}"), {}, Prepare(capture, root))
 
-    def recorded(_: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
-        command = Prepare.from_parameters(root, record["parameters"], capture)
+    def recorded(_: Path, record: Mapping[str, Any]) -> tuple[StageCommand, StageStatus]:
+        flags = recorded_flags("prepare", record, scene.source if isinstance(scene, Scene) else str(capture))
+        command = restored(Prepare, root, flags)
         if scene is None:
-            return command, Standing("partial")
-        if not capture.exists():
-            return command, _unchecked(folder, record, f"not compared with {capture}, which is not here")
-        return command, command.stage().standing()
+            return command, StageStatus("partial")
+        if not command.capture.exists():
+            return command, _unchecked(folder, record, f"not compared with {command.capture}, which is not here")
+        return command, command.stage().status()
 
     return _row("prepare", folder, Prepare(capture, root), recorded)
 
 
 def _compared(stage: type[Geometry] | type[Match] | type[Fit]) -> _Recorded:
-    def recorded(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
-        command = stage.from_parameters(root, record["parameters"])
-        return command, command.stage().standing()
+    def recorded(root: Path, record: Mapping[str, Any]) -> tuple[StageCommand, StageStatus]:
+        command = restored(stage, root, recorded_flags(stage.__name__.lower(), record))
+        return command, command.stage().status()
 
     return recorded
 
@@ -214,13 +217,13 @@ def _compared(stage: type[Geometry] | type[Match] | type[Fit]) -> _Recorded:
 def _synthesize_row(root: Path, relighter: str) -> Row:
     folder = root / "relit" / relighter_name(relighter)
 
-    def recorded(_: Path, record: Mapping[str, Any]) -> tuple[StageCommand, Standing]:
-        command = Synthesize.from_parameters(root, record["parameters"], relighter)
+    def recorded(_: Path, record: Mapping[str, Any]) -> tuple[StageCommand, StageStatus]:
+        command = restored(Synthesize, root, recorded_flags("synthesize", record, relighter))
         try:
             stage = command.recorded_stage(record["parameters"])
         except InputError as error:
             return command, _unchecked(folder, record, f"not compared with its input: {error.what}")
-        return command, stage.standing()
+        return command, stage.status()
 
     return _row(f"synthesize ({folder.name})", folder, Synthesize(root, relighter), recorded)
 
@@ -251,7 +254,7 @@ def _relit_folders(root: Path) -> list[Path]:
     return sorted(path for path in relit.iterdir() if path.is_dir()) if relit.is_dir() else []
 
 
-def render_standings(folder: Path, scene: Scene) -> dict[Path, Standing]:
+def render_statuses(folder: Path, scene: Scene) -> dict[Path, StageStatus]:
     """Say for the manifest of each set of pictures and each video in a folder whether they show the present field.
 
     Raises:
@@ -259,47 +262,47 @@ def render_standings(folder: Path, scene: Scene) -> dict[Path, Standing]:
     """
     from relightnerf.field.checkpoints import field_files
 
-    standings = {}
+    statuses = {}
     for path in sorted(folder.rglob(f"{PROGRESS}-*")) + sorted(folder.rglob("*.json")):
         record = read_record(path)
         if path.name.startswith(PROGRESS) and record.get("recipe"):
-            standings[path.with_name(path.name.removeprefix(f"{PROGRESS}-").replace(PROGRESS, MANIFEST))] = _STOPPED
+            statuses[path.with_name(path.name.removeprefix(f"{PROGRESS}-").replace(PROGRESS, MANIFEST))] = _STOPPED
         elif str(record.get("stage")).startswith("render"):
             changed, lost = changed_inputs(record, field_files(scene)), lost_outputs(path.parent, record)
             reason = changed or (f"output changed or gone: {lost[0]}" if lost else "")
-            standings[path] = Standing("out of date" if reason else "complete", reason)
-    return standings
+            statuses[path] = StageStatus("out of date" if reason else "complete", reason)
+    return statuses
 
 
 def _render_row(root: Path, scene: Scene | InputError | None) -> Row:
-    row = Row("render", root / "renders", Standing("not run"), {})
+    row = Row("render", root / "renders", StageStatus("not run"), {})
     if not isinstance(scene, Scene) or not row.folder.is_dir():
         return row
     try:
-        found = render_standings(row.folder, scene)
+        found = render_statuses(row.folder, scene)
     except InputError as error:
-        return replace(row, standing=Standing("out of date", error.what))
+        return replace(row, status=StageStatus("out of date", error.what))
     if not found:
         return row
     row = replace(row, manifests=tuple(found))
-    behind = [standing for standing in found.values() if standing.state != "complete"]
+    behind = [status for status in found.values() if status.state != "complete"]
     if not behind:
-        return replace(row, standing=Standing("complete"))
+        return replace(row, status=StageStatus("complete"))
     share = f"{len(behind)} of {len(found)}, " if len(found) > 1 else ""
-    return replace(row, standing=Standing(behind[0].state, f"{share}{behind[0].reason}"))
+    return replace(row, status=StageStatus(behind[0].state, f"{share}{behind[0].reason}"))
 
 
 def _evaluate_row(root: Path, scene: Scene | InputError | None) -> Row:
     folder = root / "report"
-    row = Row("evaluate", folder, Standing("not run"), {})
+    row = Row("evaluate", folder, StageStatus("not run"), {})
     if not isinstance(scene, Scene):
         return row
     try:
         record = stage_record(folder)
         if record.get("stage") != "evaluate":
             return row
-        pictures = render_standings(pictures_folder(scene), scene).values()
+        pictures = render_statuses(pictures_folder(scene), scene).values()
     except InputError as error:
-        return replace(row, standing=Standing("out of date", error.what))
-    standing = next((s for s in pictures if s.state != "complete"), _unchecked(folder, record, ""))
-    return replace(row, standing=standing, record=record, command=Evaluate(root))
+        return replace(row, status=StageStatus("out of date", error.what))
+    status = next((s for s in pictures if s.state != "complete"), _unchecked(folder, record, ""))
+    return replace(row, status=status, record=record, command=Evaluate(root))

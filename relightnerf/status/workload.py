@@ -9,7 +9,7 @@ from relightnerf.field.split import held_out
 from relightnerf.pipeline.steps import RunSteps
 from relightnerf.relighters import relighter_name
 from relightnerf.scene import Scene
-from relightnerf.scene.stage import Standing
+from relightnerf.scene.stage import StageStatus
 from relightnerf.status.costs import Poses, Workload
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run_workload(run: RunSteps) -> Workload:
 def _prepared(commands: "StageCommands", source: "Source") -> tuple[tuple[str, ...], tuple[int, int]]:
     """Return the views and their size: those that are there if they are what would be there."""
     prepare = commands.prepare
-    if not prepare.force and prepare.stage().standing() == Standing("complete"):
+    if not prepare.force and prepare.stage().status() == StageStatus("complete"):
         try:
             scene = Scene.load(prepare.scene)
             return scene.cameras().names, (scene.width, scene.height)

@@ -4,24 +4,35 @@ from pathlib import Path
 
 import pytest
 
+from relightnerf.diffusion.options import DiffusionOptions
 from relightnerf.field.checkpoints import model_state, newest_checkpoint, run_folder
+from relightnerf.io.files import plain_json
 from relightnerf.pipeline.fit import Fit
+from relightnerf.pipeline.flags import restored, stored_flags
 from relightnerf.pipeline.geometry import STEPS, Geometry
 from relightnerf.pipeline.match import Match
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.pipeline.synthesize import Synthesize
+from relightnerf.status.former import recorded_flags
 
 
 @pytest.mark.parametrize("preset", list(STEPS))
 @pytest.mark.parametrize("steps", [None, 7, STEPS["full"], STEPS["large"]])
-def test_recorded_parameters_give_the_same_stage(
-    tiny_capture: Path, tmp_path: Path, preset: str, steps: int | None
-) -> None:
+def test_a_manifest_gives_back_the_flags(tiny_capture: Path, tmp_path: Path, preset: str, steps: int | None) -> None:
     Prepare(tiny_capture, tmp_path / "scene").run()
-    stage = Geometry(tmp_path / "scene", preset=preset, steps=steps).stage()
-    again = Geometry.from_parameters(tmp_path / "scene", stage.parameters)
-    assert again.stage().parameters == stage.parameters
-    assert again.preset == ("large" if preset == "large" else "full" if steps == STEPS["full"] else again.preset)
+    command = Geometry(tmp_path / "scene", preset=preset, steps=steps)
+    assert restored(Geometry, tmp_path / "scene", command.stage().flags) == command
+    former = recorded_flags("geometry", {"parameters": command.stage().parameters})  # as manifests of 0.1 tell them
+    assert restored(Geometry, tmp_path / "scene", former).stage().parameters == command.stage().parameters
+
+
+def test_flags_of_every_kind_come_back(tmp_path: Path) -> None:
+    options = DiffusionOptions(size=(96, 64), without=("shadow",), seed=3)
+    command = Synthesize(tmp_path, "models/mine", tmp_path / "lights.json", "cpu", options)
+    flags = stored_flags(command)
+    assert flags == plain_json(flags)
+    assert restored(Synthesize, tmp_path, flags) == command
+    assert restored(Synthesize, tmp_path, {**flags, "of a later version": 1}) == command
 
 
 def test_a_fit_is_as_large_as_its_base(tiny_capture: Path, tmp_path: Path) -> None:

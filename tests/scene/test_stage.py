@@ -11,7 +11,7 @@ import pytest
 from relightnerf.errors import InputError
 from relightnerf.io.files import atomic_path, file_digest, read_json
 from relightnerf.scene import stage
-from relightnerf.scene.stage import Stage, Standing
+from relightnerf.scene.stage import Stage, StageStatus
 
 COUNT = 6
 WORKER = """
@@ -49,8 +49,8 @@ class Bench:
         bench = Stage("bench", self.folder, {"parameter": parameter}, [self.source], self.outputs)
         return bench.run(lambda: self._work(parameter, stop_at), force)
 
-    def standing(self, parameter: int = 1) -> Standing:
-        return Stage("bench", self.folder, {"parameter": parameter}, [self.source], self.outputs).standing()
+    def status(self, parameter: int = 1) -> StageStatus:
+        return Stage("bench", self.folder, {"parameter": parameter}, [self.source], self.outputs).status()
 
     def _work(self, parameter: int, stop_at: int | None) -> None:
         for i in range(COUNT):
@@ -97,20 +97,20 @@ def test_a_change_runs_it_again_from_the_start(bench: Bench, change: str) -> Non
 
 
 def test_where_a_stage_stands_is_known_without_running_it(bench: Bench) -> None:
-    assert bench.standing() == Standing("not run")
+    assert bench.status() == StageStatus("not run")
     with pytest.raises(KeyboardInterrupt):
         bench.run(stop_at=2)
-    assert bench.standing() == Standing("partial")
-    assert bench.standing(parameter=2) == Standing("out of date", "other parameter")
+    assert bench.status() == StageStatus("partial")
+    assert bench.status(parameter=2) == StageStatus("out of date", "other parameter")
     bench.run()
-    assert bench.standing() == Standing("complete")
-    assert bench.standing(parameter=2) == Standing("out of date", "other parameter")
+    assert bench.status() == StageStatus("complete")
+    assert bench.status(parameter=2) == StageStatus("out of date", "other parameter")
     (bench.folder / "3.txt").write_text("shorter")
-    assert bench.standing() == Standing("out of date", "output changed or gone: 3.txt")
+    assert bench.status() == StageStatus("out of date", "output changed or gone: 3.txt")
     bench.source.write_text("changed")
-    assert bench.standing() == Standing("out of date", "input changed: source.txt")
+    assert bench.status() == StageStatus("out of date", "input changed: source.txt")
     (bench.folder / "manifest.json").write_text("{")
-    assert bench.standing().state == "broken"
+    assert bench.status().state == "broken"
     assert bench.written == list(range(COUNT))
 
 
@@ -118,10 +118,10 @@ def test_inputs_are_read_again_only_if_they_were_written(bench: Bench, monkeypat
     bench.run()
     read: list[Path] = []
     monkeypatch.setattr(stage, "file_digest", lambda path: read.append(path) or file_digest(path))
-    assert bench.standing() == Standing("complete")
+    assert bench.status() == StageStatus("complete")
     assert read == []
     bench.source.write_text("input")  # the same again, at another time
-    assert bench.standing() == Standing("complete")
+    assert bench.status() == StageStatus("complete")
     assert read == [bench.source]
 
 

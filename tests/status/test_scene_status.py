@@ -30,7 +30,7 @@ def scene(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> Scene:
 
 
 def _states(root: Path) -> dict[str, str]:
-    return {row.name: row.standing.state for row in scene_rows(root)}
+    return {row.name: row.status.state for row in scene_rows(root)}
 
 
 def _row(root: Path, name: str) -> Row:
@@ -41,11 +41,11 @@ def test_a_finished_scene_is_complete_and_its_commands_are_those_that_made_it(sc
     rows = {row.name: row for row in scene_rows(scene.root)}
     assert list(rows) == [*CHAIN, "render", "evaluate"]
     for name in CHAIN:
-        assert rows[name].standing.state == "complete", (name, rows[name].standing)
+        assert rows[name].status.state == "complete", (name, rows[name].status)
         assert rows[name].seconds is not None and rows[name].written is not None
     assert rows["geometry"].command.steps == 20
     assert rows["fit"].command.steps == 30
-    assert {rows[name].standing.state for name in ("render", "evaluate")} == {"not run"}
+    assert {rows[name].status.state for name in ("render", "evaluate")} == {"not run"}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_lost_file_outdates_its_stage_and_all_that_follow(scene: Scene, change
     (scene.root / changed).unlink()
     states, first = _states(scene.root), CHAIN.index(stage)
     assert [states[name] for name in CHAIN] == ["complete"] * first + ["out of date"] * (len(CHAIN) - first)
-    assert _row(scene.root, stage).standing.reason == f"output changed or gone: {changed.split('/', 1)[1]}".replace(
+    assert _row(scene.root, stage).status.reason == f"output changed or gone: {changed.split('/', 1)[1]}".replace(
         "compact/", ""
     )
 
@@ -70,10 +70,10 @@ def test_a_changed_input_is_seen_by_its_bytes_and_named(scene: Scene) -> None:
     path = scene.depth_path("v0")
     write_array(path, np.load(path) + np.float32(0.01))  # the size of the file stays
     row = _row(scene.root, "synthesize (compact)")
-    assert row.standing.state == "out of date"
-    assert "v0.npy" in row.standing.reason
+    assert row.status.state == "out of date"
+    assert "v0.npy" in row.status.reason
     assert _states(scene.root)["geometry"] == "complete"
-    assert _row(scene.root, "match").standing.state == "out of date"
+    assert _row(scene.root, "match").status.state == "out of date"
 
 
 def test_a_killed_stage_is_partial_and_then_goes_on(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
@@ -86,12 +86,12 @@ def test_a_killed_stage_is_partial_and_then_goes_on(scene: Scene, capfd: pytest.
     process.send_signal(signal.SIGKILL)
     process.wait()
     row = _row(scene.root, "synthesize (shading)")
-    assert row.standing.state == "partial"
+    assert row.status.state == "partial"
     assert [_states(scene.root)[name] for name in CHAIN] == ["complete"] * len(CHAIN)  # those of another relighter
     row.command.run()
     assert "going on where it stopped" in capfd.readouterr().out
     finished = _row(scene.root, "synthesize (shading)")
-    assert finished.standing.state == "complete"
+    assert finished.status.state == "complete"
     assert finished.seconds is None  # it took several runs
     assert read_json(folder / "manifest.json")["resumed"] is True
 
@@ -119,8 +119,8 @@ def test_a_capture_that_is_gone_leaves_its_stage_complete(tiny_capture: Path, tm
     (tmp_path / "capture").symlink_to(tiny_capture)
     Prepare(tmp_path / "capture", tmp_path / "scene").run()
     (tmp_path / "capture").unlink()
-    standing = _row(tmp_path / "scene", "prepare").standing
-    assert standing.state == "complete" and "is not here" in standing.reason
+    status = _row(tmp_path / "scene", "prepare").status
+    assert status.state == "complete" and "is not here" in status.reason
 
 
 def test_an_empty_folder_has_everything_before_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import torch
 from nerfstudio.cameras.cameras import Cameras
 from torch import Tensor
 
+from relightnerf.field.batches import RelitPixels
 from relightnerf.field.datamanager import RelightDataManager, RelightDataManagerConfig, step_seed
 
 
@@ -31,10 +32,9 @@ class SplatDataManager(RelightDataManager):
             self.masks = torch.zeros(self.images.shape[:3], dtype=torch.bool)
             self.masks.view(-1)[self.pixels] = True
 
-    def next_train(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
+    def next_train(self, step: int) -> tuple[Cameras | RelitPixels, dict[str, Tensor]]:
         """Return a step's camera and ``image``: (height, width, 3), or (pixels, lights, 3) for relit images; sRGB.
 
-        For relit images the camera's metadata says which pixels, pictures and lights (field's frame) they are of.
         ``mask`` (height, width, 1) tells the pixels of a photo to learn from, where there are others.
         """
         self.train_count += 1
@@ -48,13 +48,14 @@ class SplatDataManager(RelightDataManager):
         every = torch.arange(self.images[view, ..., 0].numel()) if usable is None else usable.flatten().nonzero()[:, 0]
         pixels = every[torch.randperm(len(every))[: self.config.light_rays_per_batch]]
         lights = torch.randperm(self.light_directions.shape[1])[: self.config.lights_per_ray]
-        camera.metadata = {
-            "pixels": pixels.to(self.device),
-            "pictures": (view * self.light_directions.shape[1] + lights).to(self.device),
-            "lights": self.light_directions[view, lights].to(self.device),
-        }
+        batch_pixels = RelitPixels(
+            camera,
+            pixels.to(self.device),
+            (view * self.light_directions.shape[1] + lights).to(self.device),
+            self.light_directions[view, lights].to(self.device),
+        )
         relit = self.relit[view].flatten(0, 1)[pixels[:, None], lights]
-        return camera, {"image": self._to_float(relit)}
+        return batch_pixels, {"image": self._to_float(relit)}
 
     def next_eval(self, step: int) -> tuple[Cameras, dict[str, Tensor]]:
         """Return a held-out camera and its photo."""

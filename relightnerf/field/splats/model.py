@@ -13,11 +13,13 @@ from nerfstudio.data.scene_box import OrientedBox
 from nerfstudio.engine.callbacks import TrainingCallback, TrainingCallbackAttributes, TrainingCallbackLocation
 from nerfstudio.models.splatfacto import SplatfactoModel, SplatfactoModelConfig
 from torch import Tensor, nn
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.functional.image import structural_similarity_index_measure
 
+from relightnerf.field.batches import RelitPixels
 from relightnerf.field.checkpoints import FORMAT
 from relightnerf.field.decoders import CaptureDecoder, LightDecoder, zero_last
 from relightnerf.field.frame import FieldFrame
+from relightnerf.field.losses import batch_psnr, centred, image_scores, relit_losses
 from relightnerf.field.model import ViewerControl
 from relightnerf.field.splats.rasterizer import SplatCamera, splat
 from relightnerf.field.splats.seeds import seeded
@@ -214,27 +216,17 @@ class SplatModel(SplatfactoModel):
         shown = None if self.light_control is None else self.light_control.outputs(camera)
         return super().get_outputs_for_camera(camera, obb_box) if shown is None else shown
 
-    def get_outputs(self, camera: Cameras) -> dict[str, Tensor]:
+    def get_outputs(self, camera: Cameras | RelitPixels) -> dict[str, Tensor]:
         """Render one camera.
 
-        In training its metadata may hold ``lights`` (lights, 3), unit directions in the field's frame, ``pictures``
-        (lights), which relit pictures they are compared with, and ``pixels``, the flat indices of those to decode.
-
         Returns:
-            ``rgb`` in [0, 1] (sRGB): (height, width, 3), or (pixels, lights, 3) under lights; ``accumulation`` in
-            [0, 1]; ``depth`` along the optical axis in the field's units.
+            ``rgb`` in [0, 1] (sRGB): (height, width, 3); ``accumulation`` in [0, 1]; ``depth`` along the optical axis
+            in the field's units. Of a step on relit images: ``rgb`` (pixels, lights, 3), and their ``latents``.
         """
+        if isinstance(camera, RelitPixels):
+            return self._relit_outputs(camera)
         seen = self.see(camera)
         outputs = {"accumulation": seen.opacity, "depth": seen.depth}
-        metadata = camera.metadata or {}
-        if self.training and "lights" in metadata:
-            chosen = metadata["pixels"]
-            features, directions = seen.features[chosen], seen.directions[chosen]
-            latents = (self.latents - self.latents.mean(dim=0))[metadata["pictures"]]
-            lights = self.light_decoder.encode_lights(metadata["lights"], latents)
-            offset = self.light_decoder(self.encode_light(features, directions), lights)
-            logits = self.capture_logits(features, directions)[:, None] + offset
-            return {**outputs, "rgb": torch.sigmoid(logits), "latents": latents}
         if self.training and seen.info:
             self.info = seen.info
             self.strategy.step_pre_backward(
@@ -243,14 +235,23 @@ class SplatModel(SplatfactoModel):
         rgb = torch.sigmoid(self.capture_logits(seen.features, seen.directions))
         return {**outputs, "rgb": rgb.reshape(*seen.depth.shape[:2], 3)}
 
+    def _relit_outputs(self, batch: RelitPixels) -> dict[str, Tensor]:
+        """Return what ``get_outputs`` does for a step on relit images."""
+        seen = self.see(batch.camera)
+        features, directions = seen.features[batch.pixels], seen.directions[batch.pixels]
+        latents = centred(self.latents)[batch.pictures]
+        lights = self.light_decoder.encode_lights(batch.lights, latents)
+        offset = self.light_decoder(self.encode_light(features, directions), lights)
+        logits = self.capture_logits(features, directions)[:, None] + offset
+        return {"rgb": torch.sigmoid(logits), "latents": latents}
+
     def get_loss_dict(
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor], metrics_dict: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         """Return the losses of a step; ``batch["image"]`` has the shape of ``outputs["rgb"]``, sRGB in [0, 1]."""
         rgb, target = outputs["rgb"], batch["image"].to(self.device)
-        if "latents" in outputs:  # robust: relit images contradict each other
-            loss = nn.functional.smooth_l1_loss(rgb, target, beta=0.1) * 10.0
-            return {"rgb": loss, "latent": self.config.latent_loss_mult * outputs["latents"].square().mean()}
+        if "latents" in outputs:
+            return relit_losses(rgb, target, outputs["latents"], self.config.latent_loss_mult)
         if "mask" in batch:
             mask = batch["mask"].to(self.device)
             rgb, target = rgb * mask, target * mask
@@ -260,18 +261,16 @@ class SplatModel(SplatfactoModel):
 
     def get_metrics_dict(self, outputs: dict[str, Tensor], batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the PSNR of a batch, and the number of Gaussians."""
-        error = nn.functional.mse_loss(outputs["rgb"].detach(), batch["image"].to(self.device))
-        return {"psnr": -10.0 * torch.log10(error), "gaussians": torch.tensor(len(self.gauss_params["means"]))}
+        psnr = batch_psnr(outputs["rgb"], batch["image"].to(self.device))
+        return {"psnr": psnr, "gaussians": torch.tensor(len(self.gauss_params["means"]))}
 
     def get_image_metrics_and_images(
         self, outputs: dict[str, Tensor], batch: dict[str, Tensor]
     ) -> tuple[dict[str, float], dict[str, Tensor]]:
         """Compare a rendered picture with its photo: PSNR and SSIM, and both side by side."""
         rgb, truth = outputs["rgb"], batch["image"].to(outputs["rgb"].device)[..., :3]
-        pair = [image.movedim(-1, 0)[None] for image in (rgb, truth)]
-        psnr = peak_signal_noise_ratio(*pair, data_range=1.0)
-        ssim = structural_similarity_index_measure(*pair, data_range=1.0)
-        return {"psnr": float(psnr), "ssim": float(ssim)}, {"img": torch.cat([truth, rgb], dim=1)}
+        scores, both = image_scores(rgb, truth)
+        return scores, {"img": both}
 
 
 def _strategy(config: SplatModelConfig, views: int) -> DefaultStrategy:
