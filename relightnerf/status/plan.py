@@ -11,12 +11,10 @@ from relightnerf.field.checkpoints import checkpoint_step, newest_checkpoint, ru
 from relightnerf.pipeline.steps import RunSteps
 from relightnerf.scene import Scene
 from relightnerf.scene.stage import MANIFEST, StageStatus, read_record, stage_record
-from relightnerf.status.costs import done_seconds, stage_seconds
+from relightnerf.status.estimate import Speed, done_units, machine_speed, run_units, synthesize_step
 from relightnerf.status.scene_status import StageCommand, render_statuses
-from relightnerf.status.workload import run_workload
 
 Action = Literal["runs", "goes on", "is up to date", "is left out"]
-_ENOUGH_SECONDS = 20.0
 _SOME_MINUTES = 9.95
 
 
@@ -43,19 +41,18 @@ class Plan:
 
     Attributes:
         steps: the stages.
-        speed: seconds that this machine takes for one of two CPU cores, as the stages that are done here tell; None if
-            they do not.
+        is_measured: whether the seconds rest on what this machine took before.
     """
 
     steps: tuple[Step, ...]
-    speed: float | None
+    is_measured: bool
 
     @property
     def summary(self) -> str:
         """The minutes in all, and what they rest on."""
         known = sum(step.seconds or 0.0 for step in self.steps)
         least = "at least " if any(step.seconds is None for step in self.steps) else "about "
-        basis = "at the speed of the stages that are done here" if self.speed else "on two CPU cores without a GPU"
+        basis = "at the speed of earlier runs here" if self.is_measured else "on two CPU cores without a GPU"
         return f"in all {least}{_minutes(known)} minutes {basis}; nothing was written"
 
 
@@ -65,22 +62,21 @@ def run_plan(run: RunSteps) -> Plan:
     Raises:
         InputError: the run would end with this error, too.
     """
-    commands, work, is_elsewhere = run.commands()._asdict(), run_workload(run), _is_elsewhere(run.relighter)
-    expected = stage_seconds(work)
-    took: dict[str, float] = {}
+    commands, units, is_elsewhere = run.commands()._asdict(), run_units(run), _is_elsewhere(run.relighter)
+    speed, relit = machine_speed(run.scene), synthesize_step(run.relighter)
+    expected = {"synthesize" if name == relit else name: speed.seconds(name, work) for name, work in units.items()}
     steps: list[Step] = []
     for name, command in commands.items():
         if name == "synthesize" and is_elsewhere:
             step = Step(name, "runs", f"{run.relighter} is no folder here: it would be fetched from the hub", None)
         else:
             step = _step(run.force or _any_runs(steps), name, command, expected[name])
-        if step.action == "goes on":
-            step = replace(step, seconds=_left(step.seconds, done_seconds(name, work, _done(name, command))))
-        if step.action == "is up to date":
-            took |= _took(name, command)
+        if step.action == "goes on" and step.seconds is not None:
+            done = _done_seconds(speed, relit if name == "synthesize" else name, command)
+            step = replace(step, seconds=max(0.0, step.seconds - done))
         steps.append(step)
-    steps += list(_ends(run, expected, _any_runs(steps), work.held_out))
-    return _at_speed(tuple(steps), took, expected)
+    steps += list(_ends(run, expected, _any_runs(steps)))
+    return Plan(tuple(steps), speed.is_measured)
 
 
 def plan_table(plan: Plan) -> Table:
@@ -133,30 +129,26 @@ def _is_elsewhere(relighter: str) -> bool:
     return False
 
 
-def _done(name: str, command: StageCommand) -> int:
-    """Count what a stopped stage has done already: steps of training, or pictures."""
+def _done_seconds(speed: Speed, step: str, command: StageCommand) -> float:
+    """Return about how long it took what a stopped stage has done already: steps of training, or pictures."""
     folder = command.stage().folder
-    if name in ("geometry", "fit"):
-        checkpoint = newest_checkpoint(run_folder(folder / "field" if name == "geometry" else folder))
-        return 0 if checkpoint is None else checkpoint_step(checkpoint) + 1
-    return sum(1 for _ in folder.glob("*__*.png"))
+    if step == "prepare":
+        return 0.0
+    if step in ("geometry", "fit"):
+        checkpoint = newest_checkpoint(run_folder(folder / "field" if step == "geometry" else folder))
+        count = 0 if checkpoint is None else checkpoint_step(checkpoint) + 1
+    else:
+        count = sum(1 for _ in folder.glob("*__*.png"))
+    scene = Scene.load(command.scene)
+    return speed.seconds(step, done_units(step, count, scene.width * scene.height)) or 0.0
 
 
-def _left(seconds: float | None, done: float) -> float | None:
-    return None if seconds is None else max(0.0, seconds - done)
-
-
-def _took(name: str, command: StageCommand) -> dict[str, float]:
-    record = stage_record(command.stage().folder)
-    return {} if record.get("resumed") or "seconds" not in record else {name: float(record["seconds"])}
-
-
-def _ends(run: RunSteps, expected: Mapping[str, float | None], follows_change: bool, held_out: int) -> Iterator[Step]:
+def _ends(run: RunSteps, expected: Mapping[str, float | None], follows_change: bool) -> Iterator[Step]:
     """Yield what is made of the field: a video, a contact sheet, the evaluation, and a page about all of it."""
     found = {} if follows_change or run.force else _found_pictures(Scene.load(run.scene))
     for name in ("video", "contact sheet", "evaluate", "report"):
         status = found.get(name, StageStatus("not run"))
-        if name == "evaluate" and held_out == 0:
+        if name == "evaluate" and not expected[name]:
             yield Step(name, "is left out", "no view is held out, there is nothing to compare with", 0.0)
         else:
             yield _as_step(name, status, expected[name])
@@ -177,14 +169,3 @@ def _found_pictures(scene: Scene) -> dict[str, StageStatus]:
         with_lpips = stage_record(scene.report).get("parameters", {}).get("lpips", False)
         found["evaluate"] = held_out_stage(scene, with_lpips).status()
     return found
-
-
-def _at_speed(steps: tuple[Step, ...], took: Mapping[str, float], expected: Mapping[str, float | None]) -> Plan:
-    """Scale the seconds by what the stages that are done here took."""
-    reference = sum(expected[name] or 0.0 for name in took)
-    measured = sum(seconds for name, seconds in took.items() if expected[name] is not None)
-    if reference < _ENOUGH_SECONDS or measured <= 0.0:
-        return Plan(steps, None)
-    speed = measured / reference
-    scaled = (replace(step, seconds=None if step.seconds is None else step.seconds * speed) for step in steps)
-    return Plan(tuple(scaled), speed)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from relightnerf.cameras import Cameras, load_cameras, save_cameras
+from relightnerf.cameras import Camera, Cameras, load_cameras, save_cameras
 from relightnerf.errors import InputError
 
 POSE = [[1.0, 0.0, 0.0, 2.0], [0.0, 0.0, -1.0, -3.0], [0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0]]
@@ -137,3 +137,30 @@ def test_what_is_wrong_with_a_camera_file_is_named(tmp_path: Path, name: str) ->
         load_cameras(path)
     assert str(path) in str(error.value)
     assert said in str(error.value)
+
+
+def test_cameras_are_iterated_sliced_and_stacked() -> None:
+    poses = np.tile(np.eye(4), (4, 1, 1))
+    poses[:, 0, 3] = range(4)
+    cameras = Cameras(tuple("abcd"), poses, np.arange(16.0).reshape(4, 4) + 1.0, 64, 48)
+    assert [camera.name for camera in cameras] == list("abcd")
+    assert [camera.position[0] for camera in cameras] == [0.0, 1.0, 2.0, 3.0]
+    for chosen, names in ((cameras[1:3], "bc"), (cameras[::-2], "db"), (cameras[[3, 0]], "da"), (cameras[[]], "")):
+        assert chosen.names == tuple(names)
+        assert chosen.camera_to_world.shape == (len(names), 4, 4) and (chosen.width, chosen.height) == (64, 48)
+        assert [camera.intrinsics[0] for camera in chosen] == [1.0 + 4.0 * "abcd".index(name) for name in names]
+    assert cameras.subset({"d", "b"}).names == ("b", "d")
+    again = Cameras.stack(list(cameras))
+    assert again.names == cameras.names
+    np.testing.assert_array_equal(again.camera_to_world, cameras.camera_to_world)
+    np.testing.assert_array_equal(again.intrinsics, cameras.intrinsics)
+    for wrong in ([cameras[0], cameras[0]], [cameras[0], cameras[1].resampled(10, 10)], []):
+        with pytest.raises(ValueError, match="cameras of the sizes"):
+            Cameras.stack(wrong)
+
+
+def test_a_camera_of_a_field_of_view_sees_so_much() -> None:
+    camera = Camera.from_fov("c", 64, 48, 90.0)
+    left, right = camera.rays_camera()[24, [0, -1], 0]
+    assert (left, right) == (pytest.approx(-1.0 + 1 / 64), pytest.approx(1.0 - 1 / 64))
+    np.testing.assert_array_equal(camera.camera_to_world, np.eye(4))

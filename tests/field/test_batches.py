@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from relightnerf.cameras import Camera
+from relightnerf.errors import InputError
+from relightnerf.field.batches import RelitRays
 from relightnerf.field.datamanager import RelightDataManager, RelightDataManagerConfig
 from relightnerf.field.dataparser import RelightDataParserConfig
-from relightnerf.io.images import read_image, write_array
+from relightnerf.field.loading import load_pipeline
+from relightnerf.io.images import read_image, write_array, write_image
 from relightnerf.lights import load_lights
 from relightnerf.pipeline.evaluate import held_out_views
 from relightnerf.scene import Scene
@@ -29,10 +32,11 @@ def _manager(scene: Scene) -> RelightDataManager:
 
 
 def _drawn(manager: RelightDataManager, step: int) -> list[torch.Tensor]:
-    rays, batch = manager.next_train(step)
+    drawn, batch = manager.next_train(step)
+    rays = drawn.rays if isinstance(drawn, RelitRays) else drawn
     every = [rays.origins, rays.directions, rays.camera_indices]
-    if "step" in rays.metadata:
-        every = [values[rays.metadata["step"]] for values in (*every, rays.metadata["pictures"])]
+    if isinstance(drawn, RelitRays):
+        every = [values[drawn.step] for values in (*every, drawn.pictures)]
     assert {len(values) for values in every} == {len(batch["image"])}
     return [*every, batch["image"]]
 
@@ -49,6 +53,72 @@ def test_a_batch_depends_on_its_step_alone(tiny_scene: Scene) -> None:
     assert not torch.equal(batches[0][1], batches[1][1])
 
 
+def test_the_steps_of_one_draw_share_its_number_and_its_rays(tiny_scene: Scene) -> None:
+    manager = _manager(tiny_scene)
+    at_once = manager.config.light_steps_at_once
+    drawn = [manager.next_train(WARMUP_STEPS + step)[0] for step in range(at_once + 1)]
+    assert len({batch.draw for batch in drawn[:at_once]}) == 1 and drawn[at_once].draw != drawn[0].draw
+    assert all(torch.equal(batch.rays.origins, drawn[0].rays.origins) for batch in drawn[:at_once])
+    parts = torch.cat([torch.arange(len(drawn[0].rays))[batch.step] for batch in drawn[:at_once]])
+    assert torch.equal(parts, torch.arange(len(drawn[0].rays)))  # each ray in one step
+    assert drawn[0].step != drawn[1].step  # a batch that was handed out does not change any more
+
+
+def test_what_is_looked_up_once_a_draw_is_that_of_its_own_rays(tiny_scene: Scene) -> None:
+    _, pipeline, _ = load_pipeline(tiny_scene)
+    model, manager = pipeline.model.train(), _manager(tiny_scene)
+    for step in (WARMUP_STEPS, WARMUP_STEPS + manager.config.light_steps_at_once):
+        batch = manager.next_train(step)[0]
+        torch.manual_seed(step)
+        kept = model(batch)["rgb"]
+        model._known = None
+        torch.manual_seed(step)
+        assert torch.equal(kept, model(batch)["rgb"])
+
+
+@pytest.mark.parametrize("masked", [["v0"], ["v0", "v1", "v2", "v3", "v5", "v6", "v7"]])
+def test_masks_count_where_they_are(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene], masked: list[str]) -> None:
+    scene = copy_scene(tiny_scene)
+    left = np.zeros((scene.height, scene.width, 3), np.uint8)
+    left[:, : scene.width // 2] = 1  # any value above 0 counts
+    for name in masked:
+        write_image(scene.capture / "masks" / f"{name}.png", left)
+    manager = _manager(scene)
+    views, _, columns = manager._draw(20000)
+    for index, name in enumerate(manager.train_dataparser_outputs.metadata["view_names"]):
+        widest = scene.width // 2 - 1 if name in masked else scene.width - 1
+        assert columns[views == index].max() == widest
+        assert scene.mask(name) is None if name not in masked else (scene.mask(name) == (left[..., 0] > 0)).all()
+
+
+def test_a_mask_of_another_size_and_masks_of_nothing_are_named(
+    tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]
+) -> None:
+    scene = copy_scene(tiny_scene)
+    for name in scene.cameras().names:
+        write_image(scene.capture / "masks" / f"{name}.png", np.zeros((scene.height, scene.width, 3), np.uint8))
+    with pytest.raises(InputError, match="leave out every pixel"):
+        _manager(scene)
+    write_image(scene.capture / "masks" / "v0.png", np.zeros((5, 7, 3), np.uint8))
+    with pytest.raises(InputError, match="7x5"):
+        scene.mask("v0")
+
+
+def test_stereo_of_some_views_counts_and_that_of_others_is_unknown(
+    tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]
+) -> None:
+    scene = copy_scene(tiny_scene)
+    names = [path.stem for path in sorted((scene.geometry / "stereo").iterdir())]
+    for name in names:
+        write_array(scene.geometry / "stereo" / f"{name}.npy", np.full((scene.height, scene.width), 2.0))
+    (scene.geometry / "stereo" / f"{names[1]}.npy").unlink()
+    manager = _manager(scene)
+    rays, batch = manager.next_train(0)
+    absent = manager.train_dataparser_outputs.metadata["view_names"].index(names[1])
+    assert (batch["distance"][rays.camera_indices[:, 0] == absent] == 0).all()
+    assert (batch["distance"][rays.camera_indices[:, 0] != absent] > 0).all()
+
+
 def test_held_out_views_are_split_off_with_all_their_lights(tiny_scene: Scene) -> None:
     parser = RelightDataParserConfig(data=tiny_scene.root).setup()
     train, held_out = (parser.get_dataparser_outputs(split).metadata for split in ("train", "val"))
@@ -61,18 +131,20 @@ def test_held_out_views_are_split_off_with_all_their_lights(tiny_scene: Scene) -
 @pytest.mark.parametrize("step", [0, WARMUP_STEPS, WARMUP_STEPS + 3])
 def test_every_colour_is_that_of_its_ray_s_pixel_under_its_light(tiny_scene: Scene, step: int) -> None:
     manager = _manager(tiny_scene)
-    rays, batch = manager.next_train(step)
+    drawn, batch = manager.next_train(step)
+    rays = drawn.rays if isinstance(drawn, RelitRays) else drawn
+    part = drawn.step if isinstance(drawn, RelitRays) else slice(None)
     outputs = manager.train_dataparser_outputs
     rotation = outputs.dataparser_transform[:, :3].double().numpy()
     lights = load_lights(tiny_scene.matched / "lights.json")
-    for place, index in enumerate(range(len(rays))[rays.metadata.get("step", slice(None))]):
+    for place, index in enumerate(range(len(rays))[part]):
         view = outputs.metadata["view_names"][int(rays.camera_indices[index])]
         camera = tiny_scene.cameras().subset([view])[0]
         row, column = _pixel(camera, rotation.T @ rays.directions[index].double().numpy())
         if step < WARMUP_STEPS:
             expected = read_image(tiny_scene.image_path(view))[row, column]
         else:
-            picture = rays.metadata["pictures"][index].numpy()
+            picture = drawn.pictures[index].numpy()
             assert (picture // len(lights.names) == int(rays.camera_indices[index])).all()
             asked = picture % len(lights.names)
             shown = outputs.metadata["light_directions"].flatten(0, 1)[picture].double().numpy() @ rotation

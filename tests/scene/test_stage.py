@@ -4,12 +4,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from relightnerf.errors import InputError
-from relightnerf.io.files import atomic_path, file_digest, read_json
+from relightnerf.io.files import atomic_path, file_digest, read_json, write_json
 from relightnerf.scene import stage
 from relightnerf.scene.stage import Stage, StageStatus
 
@@ -45,12 +46,15 @@ class Bench:
         self.outputs = [f"{i}.txt" for i in range(COUNT)] if outputs else None
         self.written: list[int] = []
 
-    def run(self, parameter: int = 1, stop_at: int | None = None, force: bool = False) -> bool:
-        bench = Stage("bench", self.folder, {"parameter": parameter}, [self.source], self.outputs)
-        return bench.run(lambda: self._work(parameter, stop_at), force)
+    def stage(self, parameter: int = 1, version: int = 1) -> Stage:
+        parameters, flags = {"parameter": parameter}, {"chosen": parameter}
+        return Stage("bench", self.folder, parameters, [self.source], self.outputs, version=version, flags=flags)
 
-    def status(self, parameter: int = 1) -> StageStatus:
-        return Stage("bench", self.folder, {"parameter": parameter}, [self.source], self.outputs).status()
+    def run(self, parameter: int = 1, stop_at: int | None = None, force: bool = False, version: int = 1) -> bool:
+        return self.stage(parameter, version).run(lambda: self._work(parameter, stop_at), force)
+
+    def status(self, parameter: int = 1, version: int = 1) -> StageStatus:
+        return self.stage(parameter, version).status()
 
     def _work(self, parameter: int, stop_at: int | None) -> None:
         for i in range(COUNT):
@@ -112,6 +116,31 @@ def test_where_a_stage_stands_is_known_without_running_it(bench: Bench) -> None:
     (bench.folder / "manifest.json").write_text("{")
     assert bench.status().state == "broken"
     assert bench.written == list(range(COUNT))
+
+
+def test_a_result_of_another_version_of_the_algorithm_is_out_of_date(bench: Bench) -> None:
+    bench.run()
+    assert bench.status(version=2) == StageStatus("out of date", "made by an older version")
+    assert bench.run(version=2)
+    assert bench.written == 2 * list(range(COUNT))
+    assert not bench.run(version=2)
+    assert bench.status(version=1) == StageStatus("out of date", "made by a newer version")
+    assert read_json(bench.folder / "manifest.json")["version"] == 2
+
+
+def test_a_manifest_without_a_version_is_of_the_first_one(bench: Bench) -> None:
+    bench.run()
+    path = bench.folder / "manifest.json"
+    content = {key: value for key, value in read_json(path).items() if key not in ("version", "flags", "machine")}
+    write_json(path, content)
+    assert bench.status() == StageStatus("complete")
+    assert bench.status(version=2).reason == "made by an older version"
+
+
+def test_flags_are_written_down_and_change_nothing(bench: Bench) -> None:
+    bench.run()
+    assert read_json(bench.folder / "manifest.json")["flags"] == {"chosen": 1}
+    assert replace(bench.stage(), flags={"chosen": "otherwise"}).status() == StageStatus("complete")
 
 
 def test_inputs_are_read_again_only_if_they_were_written(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

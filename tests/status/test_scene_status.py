@@ -13,8 +13,9 @@ import pytest
 
 from relightnerf.cli import main
 from relightnerf.errors import InputError
-from relightnerf.io.files import atomic_path, read_json
-from relightnerf.io.images import write_array
+from relightnerf.io.files import atomic_path, read_json, write_json
+from relightnerf.io.images import write_array, write_image
+from relightnerf.pipeline import geometry
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.scene import Scene
 from relightnerf.status.scene_status import Row, scene_rows
@@ -64,6 +65,30 @@ def test_a_lost_file_outdates_its_stage_and_all_that_follow(scene: Scene, change
     assert _row(scene.root, stage).status.reason == f"output changed or gone: {changed.split('/', 1)[1]}".replace(
         "compact/", ""
     )
+
+
+def test_a_result_of_an_older_version_is_said_to_be_one(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(geometry, "mask_version", lambda _: 9)
+    assert main(["status", "--scene", str(scene.root)]) == 0
+    printed = capsys.readouterr().out
+    assert "geometry: made by an older version" in printed
+    assert f"next: relightnerf geometry --scene {scene.root} --steps 20" in printed
+
+
+def test_photos_with_masks_on_some_were_learned_otherwise_by_the_first_version(scene: Scene) -> None:
+    assert geometry.mask_version(scene) == 1
+    for count, name in enumerate(scene.cameras().names, 1):
+        write_image(scene.capture / "masks" / f"{name}.png", np.full((scene.height, scene.width, 3), 255, np.uint8))
+        assert geometry.mask_version(scene) == (2 if count < len(scene.cameras()) else 1)
+
+
+def test_the_flags_come_from_the_manifest_and_not_from_what_was_made(scene: Scene) -> None:
+    path = scene.geometry / "manifest.json"
+    write_json(path, {**read_json(path), "flags": {"preset": "quick", "steps": 20, "device": "cpu"}})
+    command = _row(scene.root, "geometry").command
+    assert (command.preset, command.steps, command.device) == ("quick", 20, "cpu")
 
 
 def test_a_changed_input_is_seen_by_its_bytes_and_named(scene: Scene) -> None:
