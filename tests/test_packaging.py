@@ -1,5 +1,6 @@
 """What an installation brings: only the library, with its command, its nerfstudio method and tested versions."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -12,6 +13,12 @@ import pytest
 import relightnerf
 
 _ROOT = Path(__file__).parents[1]
+_LICENCES = (_ROOT / "docs" / "licences.md").read_text()
+_COPYLEFT = re.compile(r"GPL|General Public", re.IGNORECASE)  # the lesser one, too: no direct dependency is under it
+_NO_LICENCE_IN_METADATA = {
+    "oidn": "Apache-2.0 (in the package index; the tests do without it)",
+    "openexr": "BSD-3-Clause (LICENSE.md in its wheel)",
+}
 
 
 def _lines(name: str) -> list[str]:
@@ -76,6 +83,57 @@ def test_every_dependency_has_a_tested_version() -> None:
     requirements = metadata.requires("relightnerf") or []
     pinned = _names(_lines("constraints.txt"))
     assert _names(requirements) <= pinned
+
+
+def _direct_dependencies() -> list[str]:
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")  # which pytest brings
+    project = toml.loads((_ROOT / "pyproject.toml").read_text())["project"]
+    return sorted(_names(sum(project["optional-dependencies"].values(), project["dependencies"])))
+
+
+def _licence(name: str) -> str:
+    """What a package's metadata tell of its licence; of a whole text in them, the first line."""
+    told = metadata.metadata(name)
+    classifiers = [line.split(" :: ")[-1] for line in told.get_all("Classifier", []) if line.startswith("License ::")]
+    text = (told.get("License") or "").strip().splitlines()
+    return " | ".join(filter(None, [told.get("License-Expression"), *classifiers, *text[:1]]))
+
+
+def _part(heading: str) -> str:
+    return _LICENCES.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("name", _direct_dependencies())
+def test_a_direct_dependency_is_under_a_permissive_licence(name: str) -> None:
+    told = _NO_LICENCE_IN_METADATA.get(name) or _licence(name)
+    assert told, "no licence in its metadata: find it, and name it and its place in _NO_LICENCE_IN_METADATA"
+    assert not _COPYLEFT.search(told)
+    rows = re.findall(rf"^\| `{name}` \| (\w+)", _part("What we depend on"), re.MULTILINE)
+    assert len(rows) == 1
+    assert rows[0] in told
+
+
+def test_the_table_of_licences_holds_direct_dependencies_only() -> None:
+    assert re.findall(r"^\| `([\w.-]+)` \|", _part("What we depend on"), re.MULTILINE) == _direct_dependencies()
+
+
+@pytest.mark.parametrize("name", _direct_dependencies())
+def test_the_page_of_licences_tells_of_libraries_in_wheels(name: str) -> None:
+    try:
+        files = metadata.files(name) or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("not installed")
+    copyleft = re.compile(r"lib(x26[45]|avcodec|heif|de265|gfortran|quadmath|gomp)\b")
+    if any(copyleft.match(file.name) for file in files):
+        assert f"`{name}`" in _part("What their wheels carry")
+
+
+def test_the_page_of_licences_tells_of_every_package_under_the_gpl() -> None:
+    pinned, installed = _names(_lines("constraints.txt")), metadata.distributions()
+    brought = {_normal(package.metadata["Name"]) for package in installed} & pinned
+    assert len(brought) > 50
+    for name in brought:
+        assert not _COPYLEFT.search(_licence(name)) or f"`{name}`" in _part("What nerfstudio brings"), name
 
 
 def test_constraints_are_versions_without_addresses() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from relightnerf.capture._types import Points
 from relightnerf.errors import InputError
-from relightnerf.io.files import atomic_path
+from relightnerf.io.ply import write_vertices
 
 _GRAY = 128
 
@@ -35,8 +35,4 @@ def write_points(path: Path, points: Points) -> None:
     for axis, (position, color) in enumerate(zip("xyz", ("red", "green", "blue"), strict=True)):
         rows[position] = points.positions[:, axis]
         rows[color] = points.colors[:, axis]
-    types = {"<f4": "float", "u1": "uchar"}
-    properties = "\n".join(f"property {types[kind]} {name}" for name, kind in columns)
-    header = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points)}\n{properties}\nend_header\n"
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(header.encode() + rows.tobytes())
+    write_vertices(path, rows)

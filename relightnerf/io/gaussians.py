@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from relightnerf.errors import InputError, first_line
-from relightnerf.io.files import atomic_path
+from relightnerf.errors import InputError
+from relightnerf.io.ply import read_vertices, write_vertices
 
 _C0 = 0.28209479177387814  # the spherical harmonic of degree 0
 _REST = 45  # coefficients of degrees 1 to 3; some viewers read no file without them
@@ -46,8 +46,6 @@ def joined(parts: Sequence[Gaussians]) -> Gaussians:
 
 def save_gaussians(path: Path, gaussians: Gaussians) -> None:
     """Write a binary PLY file, atomically: sRGB is 0.5 + C0 * f_dc, opacities are logits, and scales logarithms."""
-    from plyfile import PlyData, PlyElement
-
     opacity = np.clip(gaussians.opacities, 1.0 - _MOST_OPAQUE, _MOST_OPAQUE)
     table = np.zeros(len(opacity), [(name, "<f4") for name in _FIELDS])
     columns = {
@@ -60,23 +58,20 @@ def save_gaussians(path: Path, gaussians: Gaussians) -> None:
     for names, values in columns.items():
         for name, column in zip(names, values.T, strict=True):
             table[name] = column
-    with atomic_path(path) as temporary:
-        PlyData([PlyElement.describe(table, "vertex")], byte_order="<").write(str(temporary))
+    write_vertices(path, table)
 
 
 def load_gaussians(path: Path) -> Gaussians:
     """Read a file of this layout; coefficients beyond degree 0 are left out.
 
     Raises:
-        InputError: the file is absent or of another layout.
+        InputError: the file is absent, damaged, or of another layout.
     """
-    from plyfile import PlyData, PlyParseError
-
-    try:
-        table = PlyData.read(str(path))["vertex"].data
-        columns = {name: table[name].astype(np.float64) for name in _FIELDS if not name.startswith("f_rest")}
-    except (OSError, KeyError, ValueError, PlyParseError) as error:
-        raise InputError(f"{path}: not a file of 3D Gaussians ({first_line(error)})", "give another file") from None
+    table = read_vertices(path)
+    needed = [name for name in _FIELDS if not name.startswith(("n", "f_rest"))]
+    if missing := [name for name in needed if name not in (table.dtype.names or ())]:
+        raise InputError(f"{path}: not a file of 3D Gaussians (it has no {missing[0]})", "give another file")
+    columns = {name: table[name].astype(np.float64) for name in needed}
 
     def stacked(*names: str) -> np.ndarray:
         return np.stack([columns[name] for name in names], axis=-1)

@@ -10,6 +10,7 @@ from relightnerf.cameras import Camera
 from relightnerf.errors import InputError
 from relightnerf.export.surface import flat_gaussians
 from relightnerf.io.gaussians import Gaussians, joined, load_gaussians, save_gaussians
+from relightnerf.io.ply import read_vertices, write_vertices
 
 
 def _some(count: int = 7) -> Gaussians:
@@ -60,9 +61,20 @@ def test_sets_are_joined_in_order() -> None:
 
 def test_another_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 0\nproperty float x\nend_header\n")
-    for name in ("a.ply", "absent.ply"):
-        with pytest.raises(InputError, match="not a file of 3D Gaussians"):
-            load_gaussians(tmp_path / name)
+    with pytest.raises(InputError, match=r"a\.ply: not a file of 3D Gaussians \(it has no y\)"):
+        load_gaussians(tmp_path / "a.ply")
+    with pytest.raises(InputError, match=r"absent\.ply: no such file"):
+        load_gaussians(tmp_path / "absent.ply")
+
+
+def test_files_without_normals_and_higher_coefficients_are_read(tmp_path: Path) -> None:
+    save_gaussians(tmp_path / "a.ply", _some())
+    table = read_vertices(tmp_path / "a.ply")
+    kept = [name for name in table.dtype.names or () if not name.startswith(("n", "f_rest"))]
+    write_vertices(tmp_path / "b.ply", table[kept])
+    for name in ("means", "scales", "rotations", "opacities", "colors"):
+        read = [getattr(load_gaussians(tmp_path / file), name) for file in ("a.ply", "b.ply")]
+        np.testing.assert_array_equal(*read)
 
 
 def test_a_flat_gaussian_is_wide_across_its_normal_and_thin_along_it() -> None:
