@@ -36,8 +36,10 @@ STAGES = (
 COMMANDS = (*STAGES, "status", "upgrade", "doctor", "completion")
 """Subcommands; the module ``<name>`` of ``relightnerf.pipeline``, or of this package, has a dataclass ``<Name>``."""
 _HERE = ("run", "status", "upgrade", "doctor", "completion")
+"""Subcommands whose modules are in this package: they span several stages."""
 
 _NO_SPACE_MESSAGES = ("PytorchStreamWriter failed writing", "items requested", "requested and")
+"""In errors of torch and numpy that mean a full disk and have no number of the operating system."""
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
 _WARNING_LIBRARIES = (
     "diffusers",
@@ -50,9 +52,8 @@ _WARNING_LIBRARIES = (
     "transformers",
     "viser",
 )
-_EXIT_INPUT = 2
-_EXIT_INTERRUPTED = 130
-_EXIT_PIPE = 141
+_EXIT_INPUT, _EXIT_INTERRUPTED, _EXIT_PIPE = 2, 130, 141
+"""Exit codes: something given cannot be used; as shells tell SIGINT and SIGPIPE (128 + the signal)."""
 
 _BASH_FILES = 'COMPREPLY=($(compgen -f -- "$cur"))'
 _BASH_FILES_WITH_SLASH = 'compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur")'

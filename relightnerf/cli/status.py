@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from relightnerf.status.scene_status import Row
 
 _MINUTE, _HOUR = 60.0, 3600.0
+"""In seconds."""
 _AGES = ((24 * _HOUR, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
 _COLORS = {"complete": "green", "partial": "yellow", "out of date": "yellow", "broken": "red", "not run": "dim"}
 

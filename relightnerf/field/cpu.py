@@ -6,6 +6,7 @@ import ctypes
 import torch
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Numbers of glibc's ``mallopt`` (malloc.h)."""
 
 
 def tune_cpu() -> None:

@@ -15,7 +15,9 @@ from relightnerf.io.files import atomic_path
 from relightnerf.progress import track
 
 _SECONDS_PER_SAVE = 30.0
+"""What a kill may cost at most; a checkpoint takes a few tenths of a second."""
 _SEED = 42
+"""Of the networks' first weights."""
 
 
 def train(config: RelightTrainerConfig, description: str, warmup: Path | None = None, until: int | None = None) -> None:

@@ -6,10 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 from relightnerf.cameras import Cameras
+from relightnerf.field.settings import FRAME
 from relightnerf.lights import rotation_between
-
-_INNER_SHARE = 0.5
-"""Half the side of the inner cube, as a share of the distance from the cameras to what they look at."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class FieldFrame:
         """Choose the frame from the cameras and, where there are any, the sparse points that they see (world)."""
         focus, distance = _focus(cameras, points)
         rotation = rotation_between(np.array(world_up), np.array([0.0, 0.0, 1.0]))
-        return cls(rotation, focus, 1.0 / (_INNER_SHARE * distance))
+        return cls(rotation, focus, 1.0 / (FRAME.inner_share * distance))
 
     def transform(self) -> Float[np.ndarray, "3 4"]:
         """Return the rigid part as nerfstudio's ``dataparser_transform`` (the scale is applied after it)."""
@@ -73,6 +71,7 @@ class FieldFrame:
 
 
 def _focus(cameras: Cameras, points: Float[np.ndarray, "points 3"] | None) -> tuple[np.ndarray, float]:
+    """Return what the photos look at, and how far they are from it: medians, so that stray cameras do not count."""
     positions, forward = cameras.camera_to_world[:, :3, 3], -cameras.camera_to_world[:, :3, 2]
     depths = _central_depths(cameras, points) if points is not None and len(points) else None
     if depths is None:
@@ -84,19 +83,21 @@ def _focus(cameras: Cameras, points: Float[np.ndarray, "points 3"] | None) -> tu
 
 
 def _central_depths(cameras: Cameras, points: Float[np.ndarray, "points 3"]) -> np.ndarray | None:
+    """Return each camera's median depth of the points in the middle of its picture; None where too few see any."""
     depths = []
     for pose, (fx, fy, _, _) in zip(cameras.camera_to_world, cameras.intrinsics, strict=True):
         local = (points - pose[:3, 3]) @ pose[:3, :3]
         depth = -local[:, 2]
         front = depth > 1e-6  # noqa: PLR2004
         x, y = local[front, 0] / depth[front] * fx / cameras.width, local[front, 1] / depth[front] * fy / cameras.height
-        central = depth[front][(np.abs(x) < 0.25) & (np.abs(y) < 0.25)]  # noqa: PLR2004
+        central = depth[front][(np.abs(x) < FRAME.central_part) & (np.abs(y) < FRAME.central_part)]
         depths.append(np.median(central) if len(central) else np.nan)
-    if np.isnan(depths).mean() > 0.5:  # noqa: PLR2004
+    if np.isnan(depths).mean() > FRAME.blind_share:
         return None
     return np.where(np.isnan(depths), np.nanmedian(depths), depths)
 
 
 def _nearest_point(positions: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Return the point with the least sum of squared distances to lines: sum (I - d d^T) (x - p) = 0, solved for x."""
     across = np.eye(3) - directions[:, :, None] * directions[:, None, :]
     return np.linalg.lstsq(across.sum(axis=0), np.einsum("nij,nj->i", across, positions), rcond=None)[0]

@@ -12,14 +12,16 @@ from relightnerf.cameras import Camera
 from relightnerf.errors import InputError
 from relightnerf.field.frame import FieldFrame
 from relightnerf.field.model import RaySurface, RelightModel
+from relightnerf.field.settings import RELIGHTING
 from relightnerf.imaging.color_tensors import linear_from_srgb, srgb_from_linear
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, Lighting, spread_directions
 
 _RAYS_AT_ONCE = 8192
+"""Rays of one pass through the field: about 0.3 GB of samples."""
 _COLOURS_AT_ONCE = 1 << 18
-_AMBIENT_DIRECTIONS = 48
+"""Pixels times lights that are decoded at once: 3 MB of colours, which a core's cache holds."""
 _NO_LIGHT = 1e-6
-_CLOSEST = 0.02  # nearest that a near light comes to a surface, in the field's units
+"""Ambient factors below this are rounding."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +174,8 @@ class FieldRenderer:
     def falloff(self, buffer: FeatureBuffer, position_world: Float[np.ndarray, "3"]) -> Float[Tensor, "pixels 1"]:
         """Return what a light at a place gives to what is seen, 1 at the distance of ``center_world``."""
         place = self._place(position_world)
-        distance = (place - buffer.points).norm(dim=-1, keepdim=True).clamp_min(_CLOSEST)
-        return (place.norm().clamp_min(_CLOSEST) / distance).square()
+        distance = (place - buffer.points).norm(dim=-1, keepdim=True).clamp_min(RELIGHTING.closest)
+        return (place.norm().clamp_min(RELIGHTING.closest) / distance).square()
 
     def _place(self, position_world: np.ndarray) -> Tensor:
         return self._tensor(self._frame.points(position_world))
@@ -186,7 +188,7 @@ class FieldRenderer:
         (L - A) / 2 / (IRRADIANCE / (4 pi)) = A / AMBIENT_RADIANCE.
         """
         if "ambient" not in buffer.kept:
-            directions = spread_directions(_AMBIENT_DIRECTIONS, lowest_z=0.0) @ self._frame.rotation
+            directions = spread_directions(RELIGHTING.ambient_directions, lowest_z=0.0) @ self._frame.rotation
             mean = self._sum(buffer, directions, np.full((len(directions), 3), 1.0 / len(directions)))
             ratio = AMBIENT_RADIANCE * 2.0 * np.pi / IRRADIANCE
             buffer.kept["ambient"] = mean * (ratio / (1.0 + ratio))

@@ -76,5 +76,32 @@ class TrainingSettings:
     """Every so many steps the total variation counts; it touches the whole grid, so each time costs as much as rays."""
 
 
+@dataclass(frozen=True)
+class RelightingSettings:
+    """How lights are put together from those that the field has learned."""
+
+    ambient_directions: int = 48
+    """Discs of light, spread over the upper half of the sphere, whose mean stands for even light from there: 20 degrees
+    apart, about as wide as the shadows' soft edges."""
+    closest: float = 0.02
+    """Nearest that a point light comes to a surface: a little less than a voxel of the finest grid. Nearer, the inverse
+    square of the distance would have no limit."""
+
+
+@dataclass(frozen=True)
+class FrameSettings:
+    """Where the field's frame lies in the capture's world."""
+
+    inner_share: float = 0.5
+    """Half the side of the inner cube, as a share of the distance from the cameras to what they look at: the subject is
+    inside, the cameras are outside, where nothing blocks their view."""
+    central_part: float = 0.25
+    """A sparse point counts for a camera's distance if it lies so near to the middle of the picture, as a share of its
+    width and height: captures have their subject there."""
+    blind_share: float = 0.5
+    """Share of cameras without such points above which the optical axes decide in place of the points."""
+
+
 RAYS, SURFACE, SHADOW = RaySettings(), SurfaceSettings(), ShadowSettings()
 DENSITY, TRAINING = DensitySettings(), TrainingSettings()
+RELIGHTING, FRAME = RelightingSettings(), FrameSettings()

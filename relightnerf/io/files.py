@@ -16,6 +16,7 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """Numbers of the operating system's errors that say that a file cannot grow."""
 
 _TEMPORARY = ".partial-"
+"""What names of files that are being written begin with."""
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from relightnerf.io.ply import read_vertices, write_vertices
 
 _C0 = 0.28209479177387814  # the spherical harmonic of degree 0
 _REST = 45  # coefficients of degrees 1 to 3; some viewers read no file without them
-_MOST_OPAQUE = 1.0 - 1e-6
+_MOST_OPAQUE = 1.0 - 1e-6  # its logit is finite
 _FIELDS = (
     *("x", "y", "z", "nx", "ny", "nz", "f_dc_0", "f_dc_1", "f_dc_2"),
     *(f"f_rest_{i}" for i in range(_REST)),

@@ -15,6 +15,7 @@ SUFFIXES = (".mp4", ".gif")
 _X264 = {"crf": "17", "threads": "1", "x264-params": "mbtree=0"}
 """Macroblock trees read memory that nobody wrote where frames are small, so that equal frames became unequal bytes."""
 _MOST_GIF_FPS = 50
+"""GIF counts in hundredths of a second, and browsers slow down frames of one hundredth."""
 
 
 def write_video(path: Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]], fps: int) -> None:

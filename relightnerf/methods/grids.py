@@ -22,7 +22,7 @@ from relightnerf.viewer.control import install
 allow_numpy_scalars()
 install()
 
-_LARGE = {
+_LARGE = {  # what `--preset large` changes: finer grids, and a decoder that has room for what they hold
     "density_resolutions": (48, 112, 200),
     "plane_resolutions": (64, 192, 512),
     "light_plane_resolution": 256,

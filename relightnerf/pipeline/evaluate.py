@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from relightnerf.scene.stage import Stage
 
 _OURS = "this run"
+"""Name of the field's row in the table."""
 
 
 @dataclass
@@ -151,7 +152,7 @@ def _held_out(scene: "Scene") -> "tuple[Cameras, None, list[Pair]]":
     from relightnerf.lights import CAPTURE_LIGHT
 
     field_files(scene)
-    chosen = scene.cameras().subset(held_out_views(scene))
+    chosen = scene.cameras().subset(scene.held_out())
     if not chosen.names:
         raise InputError(
             f"{scene.field}: the fit held out no views, so there is nothing to compare with",
@@ -203,17 +204,6 @@ def _relit_photos(
     inputs = [*field_files(scene), scene.mesh_path, *photo.values(), *relighter.inputs]
     Stage("evaluate", folder, parameters, inputs, [path.name for path in row.values()]).run(work, force)
     return {name: row}
-
-
-def held_out_views(scene: "Scene") -> list[str]:
-    """Return the views that the fit has not seen, as the fit wrote them down."""
-    from relightnerf.io.files import read_json
-
-    path = scene.field / "heldout.json"
-    views = read_json(path).get("views")
-    if not isinstance(views, list):
-        raise InputError(f'{path}: no "views"', "fit the scene again")
-    return [str(view) for view in views]
 
 
 def _lpips(weights: Path | None) -> "Distance | None":

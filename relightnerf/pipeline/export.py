@@ -8,6 +8,7 @@ from relightnerf.errors import InputError
 from relightnerf.pipeline.light_flags import LightFlags
 
 _SUFFIX = ".ply"
+"""Of both kinds of export."""
 
 
 @dataclass

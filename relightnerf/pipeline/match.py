@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from relightnerf.scene.stage import Stage
 
 _REPORT, _MAPS = "consistency.json", "maps"
+"""Names in the stage's folder: of how far the views disagree, and of the ratio maps while it works."""
 
 
 @dataclass

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 MAX_SIZE = {"quick": 256, "full": 768}
 """Longer side of the prepared photos in pixels, by preset."""
 _SMALLEST = 32
+"""Least --max-size in pixels: stereo and the relighter look at windows of several pixels."""
 _FEWEST_VIEWS = 3
+"""Least --max-views: one view is held out, and depth takes two."""
 _WORKSPACE = ".sfm"
+"""Folder of structure from motion while it works, so that it can go on."""
 
 
 @dataclass

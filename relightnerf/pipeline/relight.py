@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from relightnerf.relighters import Relighter
 
 _WIDEST_DEG = 170.0
+"""Largest field of view: beyond it, a perspective picture shows next to nothing but its rim."""
 _RIGHT_ANGLE = 90.0
 _CHUNK = 8
-_SHEET = "sheet"
-_SHEET_COLUMNS = 5
+"""Lights that are relit at once: float pictures of that many, and no more, are in memory."""
+_SHEET, _SHEET_COLUMNS = "sheet", 5
+"""Name of the contact sheet, and pictures in a row of it, at most."""
 _THUMBNAIL_WIDTH = 256
-_BALL = 0.22
+"""Width of the sheet's pictures in pixels, at most."""
 
 
 @dataclass
@@ -220,7 +222,9 @@ def _with_ball(image: "np.ndarray", direction: "np.ndarray") -> "np.ndarray":
 
 
 def _ball_size(height: int, width: int) -> int:
-    return max(1, round(_BALL * min(height, width)))
+    from relightnerf.render.overlays import BALL_SHARE
+
+    return max(1, round(BALL_SHARE * min(height, width)))
 
 
 def _read_depth(path: Path) -> "np.ndarray":

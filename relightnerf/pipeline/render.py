@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from relightnerf.render.scene_renderer import SceneRenderer
 
 _VIDEOS, _PICTURES = ("mp4", "gif"), ("png", "exr")
+"""Suffixes of what can be written."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ PAGE = "index.html"
 
 REPORT_VIEWS = 4
 _SMALLEST = 32
+"""Least longer side of the page's pictures in pixels: below it nothing can be made out."""
 
 
 @dataclass

@@ -113,7 +113,6 @@ class RunSteps:
         from relightnerf.imaging.contact_sheet import contact_sheet
         from relightnerf.io.images import read_image, write_image
         from relightnerf.lights import LightSet, reference_lights
-        from relightnerf.pipeline.evaluate import held_out_views
         from relightnerf.render.scene_renderer import SceneRenderer
         from relightnerf.scene import Scene
 
@@ -121,7 +120,7 @@ class RunSteps:
         reference = reference_lights()
         chosen = [reference.names.index(name) for name in SHEET_LIGHTS.values()]
         lights = LightSet("camera", tuple(SHEET_LIGHTS), reference.directions[chosen])
-        cameras = scene.cameras().subset((held_out_views(scene) or scene.cameras().names)[:SHEET_VIEWS])
+        cameras = scene.cameras().subset((scene.held_out() or scene.cameras().names)[:SHEET_VIEWS])
         files = SceneRenderer(scene, self.device, self.force).pictures(cameras, lights, sheet_folder(scene), True)
         images, labels, columns = [], [], len(lights.names) + 1
         for i, view in enumerate(cameras.names):
@@ -130,11 +129,11 @@ class RunSteps:
         write_image(self.sheet, contact_sheet(images, labels, columns + 1))
 
     def _evaluate(self) -> None:
-        from relightnerf.pipeline.evaluate import Evaluate, held_out_views
+        from relightnerf.pipeline.evaluate import Evaluate
         from relightnerf.progress import say
         from relightnerf.scene import Scene
 
-        if held_out_views(Scene.load(self.scene)):
+        if Scene.load(self.scene).held_out():
             Evaluate(self.scene, device=self.device, force=self.force).run()
         else:
             say("evaluate: no view was held out, nothing to compare with")
@@ -142,7 +141,9 @@ class RunSteps:
 
 def video_path(scene: Path) -> Path:
     """Return the video in a scene's folder."""
-    return scene / "renders" / "light_sweep.mp4"
+    from relightnerf.scene import SWEEP
+
+    return scene / "renders" / SWEEP
 
 
 def sheet_folder(scene: "Scene") -> Path:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from relightnerf.scene import Scene
     from relightnerf.scene.stage import Stage
 
-_PREVIEW_WIDTH = 128
-_PREVIEW_COLUMNS = 5
+_PREVIEW_WIDTH, _PREVIEW_COLUMNS = 128, 5
+"""Of the contact sheets: width of a picture in pixels, about, and pictures in a row."""
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Literal
 from relightnerf.errors import InputError
 
 _LAST_PORT = 65535
+"""Ports have 16 bits."""
 
 
 @dataclass

@@ -1,5 +1,5 @@
 """The scene folder, and the stages that write into it: what is done is skipped, what was stopped goes on."""
 
-from relightnerf.scene._folder import FORMAT, Scene
+from relightnerf.scene._folder import FORMAT, SWEEP, Scene
 
-__all__ = ["FORMAT", "Scene"]
+__all__ = ["FORMAT", "SWEEP", "Scene"]

@@ -14,6 +14,8 @@ from relightnerf.lights import normalized_direction
 
 FORMAT = 2
 """Number of the format that scene folders are written in; every one from 1 on is read."""
+SWEEP = "light_sweep.mp4"
+"""File name of the video of a moving light that ``relightnerf run`` makes in ``renders/``."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,20 @@ class Scene:
     def report(self) -> Path:
         """Folder of figures and contact sheets."""
         return self.root / "report"
+
+    def held_out(self) -> list[str]:
+        """Return the views that the fit has not seen, as it wrote them down; none if there is no fit yet.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        path = self.field / "heldout.json"
+        if not path.is_file():
+            return []
+        views = read_json(path).get("views")
+        if not isinstance(views, list):
+            raise InputError(f'{path}: no "views"', "fit the scene again")
+        return [str(view) for view in views]
 
     def cameras(self) -> Cameras:
         """Return the cameras of the prepared photos, in the capture's world frame."""

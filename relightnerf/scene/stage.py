@@ -40,7 +40,9 @@ PROGRESS = ".progress.json"
 FIRST_VERSION = 1
 """Version of every stage's algorithm in relightnerf 0.1, whose manifests do not name it."""
 _RECIPE_FORMAT = 1
+"""Of the text that a recipe's digest is made of."""
 _RECORDED = ("torch", "nerfstudio", "open3d", "pycolmap", "kornia", "diffusers")
+"""Packages whose versions manifests tell, for whoever looks for the cause of a difference."""
 
 State = Literal["complete", "partial", "out of date", "not run", "broken"]
 """Of a stage's folder: partial: was stopped and goes on; broken: its manifest cannot be read."""

@@ -23,9 +23,12 @@ SYSTEM_LIBRARIES = {
 }
 """Shared libraries that Open3D, PyTorch and OpenCV expect of the system, and Debian's packages of them."""
 _OLDEST, _TOO_NEW = (3, 10), (3, 13)
+"""Versions of Python: the first that works, and the first that does not any more (nerfstudio's packages)."""
 _REINSTALL = "run scripts/setup.sh, or pip install --force-reinstall"
 _ANSWER = 42
+"""What the compiled test loop must give."""
 _SCENE_GB, _LARGE_SCENE_GB, _MEMORY_GB = 1.0, 5.0, 4.0
+"""Disk that a small and a large scene take, and memory that a run takes, all rounded up."""
 
 
 @dataclass(frozen=True)

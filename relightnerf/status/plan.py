@@ -16,6 +16,7 @@ from relightnerf.status.scene_status import StageCommand, render_statuses
 
 Action = Literal["runs", "goes on", "is up to date", "is left out"]
 _SOME_MINUTES = 9.95
+"""Minutes from which on tenths are not told."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _ends(run: RunSteps, expected: Mapping[str, float | None], follows_change: b
 
 
 def _found_pictures(scene: Scene) -> dict[str, StageStatus]:
-    from relightnerf.pipeline.evaluate import held_out_stage, held_out_views
+    from relightnerf.pipeline.evaluate import held_out_stage
     from relightnerf.pipeline.report import PAGE
     from relightnerf.pipeline.steps import sheet_folder, video_path
 
@@ -165,7 +166,7 @@ def _found_pictures(scene: Scene) -> dict[str, StageStatus]:
     found["contact sheet"] = statuses.get(sheet_folder(scene) / MANIFEST, StageStatus("not run"))
     if read_record(scene.report / f".{PAGE}.json"):
         found["report"] = StageStatus("complete")
-    if held_out_views(scene):
+    if scene.held_out():
         with_lpips = stage_record(scene.report).get("parameters", {}).get("lpips", False)
         found["evaluate"] = held_out_stage(scene, with_lpips).status()
     return found

@@ -15,7 +15,6 @@ from relightnerf.field.dataparser import RelightDataParserConfig
 from relightnerf.field.loading import load_pipeline
 from relightnerf.io.images import read_image, write_array, write_image
 from relightnerf.lights import load_lights
-from relightnerf.pipeline.evaluate import held_out_views
 from relightnerf.scene import Scene
 
 WARMUP_STEPS = 2
@@ -122,7 +121,7 @@ def test_stereo_of_some_views_counts_and_that_of_others_is_unknown(
 def test_held_out_views_are_split_off_with_all_their_lights(tiny_scene: Scene) -> None:
     parser = RelightDataParserConfig(data=tiny_scene.root).setup()
     train, held_out = (parser.get_dataparser_outputs(split).metadata for split in ("train", "val"))
-    assert list(held_out["view_names"]) == held_out_views(tiny_scene)
+    assert list(held_out["view_names"]) == tiny_scene.held_out()
     assert sorted([*train["view_names"], *held_out["view_names"]]) == sorted(tiny_scene.cameras().names)
     views = {Path(path).name.split("__")[0] for row in train["relit_filenames"] for path in row}
     assert views == set(train["view_names"])
@@ -156,8 +155,8 @@ def test_every_colour_is_that_of_its_ray_s_pixel_under_its_light(tiny_scene: Sce
 
 def test_stereo_sees_no_held_out_photo(tiny_scene: Scene) -> None:
     seen = {path.stem for path in (tiny_scene.geometry / "stereo").iterdir()}
-    assert seen == set(tiny_scene.cameras().names) - set(held_out_views(tiny_scene))
-    assert seen and held_out_views(tiny_scene)
+    assert seen == set(tiny_scene.cameras().names) - set(tiny_scene.held_out())
+    assert seen and tiny_scene.held_out()
 
 
 def test_known_depth_says_where_rays_end(tiny_scene: Scene, copy_scene: Callable[[Scene], Scene]) -> None:

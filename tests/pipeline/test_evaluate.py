@@ -10,7 +10,7 @@ from relightnerf.errors import InputError
 from relightnerf.io.files import read_json, write_json
 from relightnerf.io.images import read_image, write_image
 from relightnerf.lights import LightSet, save_lights
-from relightnerf.pipeline.evaluate import Evaluate, held_out_views
+from relightnerf.pipeline.evaluate import Evaluate
 from relightnerf.render.scene_renderer import SceneRenderer
 from relightnerf.scene import Scene
 
@@ -46,7 +46,7 @@ def test_held_out_photos_are_compared_with_the_field_under_the_capture_s_light(
 ) -> None:
     Evaluate(scene.root).run()
     report = read_json(scene.report / "metrics.json")
-    assert report["cameras"] == sorted(held_out_views(scene))
+    assert report["cameras"] == sorted(scene.held_out())
     assert report["lights"] == ["capture"]
     assert list(report["rows"]) == ["this run"]
     assert report["rows"]["this run"]["mean"]["psnr_raw"] > 10
@@ -89,7 +89,7 @@ def test_an_evaluation_that_is_done_is_shown_again(scene: Scene, capsys: pytest.
 def test_masks_limit_what_counts(scene: Scene) -> None:
     Evaluate(scene.root).run()
     before = read_json(scene.report / "metrics.json")["rows"]["this run"]["mean"]
-    for view in held_out_views(scene):
+    for view in scene.held_out():
         photo = read_image(scene.image_path(view)).copy()
         mask = np.full(photo.shape, 255, np.uint8)
         mask[:10] = photo[:10] = 0

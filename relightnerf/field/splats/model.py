@@ -25,6 +25,7 @@ from relightnerf.field.splats.rasterizer import SplatCamera, splat
 from relightnerf.field.splats.seeds import seeded
 
 _NEVER = 1 << 30
+"""A number of steps that no run reaches."""
 
 
 @dataclass

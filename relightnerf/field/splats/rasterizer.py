@@ -10,9 +10,13 @@ from torch import Tensor
 from relightnerf.errors import InputError
 
 _NEAR = 0.01
-_BLUR = 0.3  # added to each projected variance, pixels squared
+"""Where a camera begins to see, in the field's units: splatfacto's value."""
+_BLUR = 0.3
+"""Added to each projected variance, pixels squared, as in 3D Gaussian Splatting: no Gaussian falls between pixels."""
 _MOST_OPAQUE, _LEAST_OPAQUE = 0.999, 1.0 / 255.0
+"""What one Gaussian gives to a pixel, at most, and below which it is left out; those of gsplat's kernels."""
 _MOST_PAIRS = 1 << 27
+"""Pairs of Gaussians and pixels that the dense twin takes: 0.5 GB for each value that it keeps of a pair."""
 
 
 @dataclass(frozen=True)

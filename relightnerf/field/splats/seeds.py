@@ -10,6 +10,7 @@ from relightnerf.field.frame import FieldFrame
 from relightnerf.io.gaussians import load_gaussians
 
 _WHOLE = 1e-4
+"""Nearest that opacities and colours come to 0 and 1, so that their logits can be learned away from."""
 
 
 def seeded(path: Path, frame: FieldFrame) -> dict[str, Tensor]:
