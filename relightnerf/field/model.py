@@ -359,10 +359,7 @@ class RelightModel(Model):
         return super().get_outputs_for_camera(camera, obb_box) if shown is None else shown
 
     def get_outputs(self, ray_bundle: RayBundle | RelitRays) -> dict[str, Tensor]:
-        """Render rays.
-
-        Outside training, a bundle's metadata may hold ``lights``: (rays, 3) unit directions in the field's frame; else
-        the light is the capture's own.
+        """Render rays under the capture's own light.
 
         Returns:
             ``rgb`` in [0, 1] (sRGB), ``accumulation`` in [0, 1], ``depth`` along the ray in the field's units. Of a
@@ -370,17 +367,11 @@ class RelightModel(Model):
         """
         if isinstance(ray_bundle, RelitRays):
             return self._relit_outputs(ray_bundle)
-        metadata = ray_bundle.metadata or {}
         surface = self.surface(ray_bundle.origins, ray_bundle.directions)
-        logits, features = self.capture_logits(surface, ray_bundle.directions)
+        logits, _ = self.capture_logits(surface, ray_bundle.directions)
         outputs = {"accumulation": surface.accumulation, "depth": surface.depth}
         if self.training:
             outputs |= {"weights": surface.weights, "edges": surface.edges, "origins": ray_bundle.origins}
-        elif "lights" in metadata:
-            light = metadata["lights"][:, None]
-            transfer = self.encode_light(surface, features, ray_bundle.directions)
-            cues = self.light_cues(*self.surface_points(ray_bundle.origins, ray_bundle.directions, surface), light)
-            logits = logits + self.light_decoder(transfer, self.light_decoder.encode_lights(light), cues)[:, 0]
         return {**outputs, "rgb": torch.sigmoid(logits)}
 
     def _relit_outputs(self, batch: RelitRays) -> dict[str, Tensor]:
