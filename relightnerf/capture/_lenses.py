@@ -23,8 +23,8 @@ class LensSettings:
     """What tunes the pinhole camera that replaces a lens."""
 
     border_samples: int = 64
-    """Points on each side of a picture that have to be seen: between two of them the border of an undistorted picture
-    bends by far less than a pixel."""
+    """Points on each side of a picture that have to be seen, 16 pixels apart in a picture of 1000: between two of them
+    the border of an undistorted picture hardly bends."""
     same_ray: float = 1e-3
     """A lens sees a pixel if it maps it back to the ray up to this part of its length: half a pixel at a focal length
     of 500. Where a polynomial folds over it is off by much more."""

@@ -26,8 +26,8 @@ class VideoSettings:
     """What tunes which frames of a video are taken as photos."""
 
     quick_frames: int = 60
-    """Frames to use when quick. Comparing them takes most of the time of ``prepare``; with much fewer, neighbours are
-    too far apart in a film all around a scene."""
+    """Frames to use when quick. The pairs to compare, and with them time, grow with it; with much fewer, neighbours are
+    too far apart in a film all around a scene (6 degrees with these)."""
     full_frames: int = 120
     """Frames to use when not."""
     sharpness_width_px: int = 480
