@@ -163,7 +163,7 @@ def test_the_table_of_presets_is_right() -> None:
     sizes = tuple(prepare._MAX_SIZE[preset] for preset in ("quick", "full"))
     stages = geometry.STEPS, fit.STEPS["relightnerf"]
     steps = [tuple(presets[preset] for preset in ("quick", "full")) for presets in stages]
-    assert list(numbers.values()) == [sizes, *steps, (_video._FRAMES[True], _video._FRAMES[False])]
+    assert list(numbers.values()) == [sizes, *steps, (_video.SETTINGS.quick_frames, _video.SETTINGS.full_frames)]
 
 
 def _presets() -> list[list[str]]:

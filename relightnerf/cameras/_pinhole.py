@@ -13,6 +13,7 @@ from relightnerf.errors import InputError
 from relightnerf.io.files import read_json, write_json
 
 _POSE_VALUES = 16
+"""Of a 4x4 matrix that a file gives as one flat list."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Camera paths for videos, made from the cameras of a capture; all in the capture's world frame."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -11,9 +11,33 @@ from relightnerf.cameras import Camera, Cameras
 WIDEST_GAP_DEG = 60.0
 """Cameras that leave out less than this of the circle around the focus are taken to go all the way round."""
 
-_PARALLEL = 3e-3
-_SPIRAL_TURNS = 2
 _NO_LENGTH = 1e-6
+"""Lengths, world units, and sines below this are taken for 0."""
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """What tunes how paths follow a capture."""
+
+    parallel: float = 3e-3
+    """Least eigenvalue of the axes' normal matrix for which their intersection is believed: the mean square sine of the
+    angle to the direction that all nearly have in common, 3 degrees. Below, the point's distance is a guess."""
+    stray_share: float = 0.02
+    """Part of the cameras that may be left out to each side of the arc that an orbit covers: strays widen it else."""
+    spiral_turns: int = 2
+    """Circles while the camera goes in and out once."""
+    spiral_spread: float = 0.5
+    """Largest radius of the spiral over the cameras' median distance from the central view: beyond what was
+    photographed, the field has holes."""
+    spiral_share: float = 0.12
+    """Largest radius over the distance to what is looked at: 7 degrees to each side, a calm movement."""
+    spiral_lone: float = 0.05
+    """Radius over that distance where all cameras are in one place."""
+    spiral_rise: float = 0.6
+    """Height of the circles over their width: upright movement looks larger than sideways."""
+
+
+_SETTINGS = PathSettings()
 
 
 def focus_point(
@@ -30,10 +54,13 @@ def focus_point(
         depth: typical distance of what the cameras see, world units; guessed from their spacing if not given.
     """
     origins, axes = cameras.camera_to_world[:, :3, 3], -cameras.camera_to_world[:, :3, 2]
+    # the squared distance of p from the axis through o along a is (p - o) @ (1 - a a^T) @ (p - o); the sum over cameras
+    # is least where the sum of (1 - a a^T) (p - o) is 0
     projectors = np.eye(3) - axes[:, :, None] * axes[:, None, :]
     normal_matrix = projectors.mean(0)
-    if np.linalg.eigvalsh(normal_matrix)[0] > _PARALLEL:
+    if np.linalg.eigvalsh(normal_matrix)[0] > _SETTINGS.parallel:
         point = np.linalg.solve(normal_matrix, (projectors @ origins[:, :, None]).mean(0)[:, 0])
+        # axes of a room seen from its middle diverge: they meet behind the cameras, or among them
         if np.median(np.sum((point - origins) * axes, axis=-1)) > np.median(_spacing(origins)) / 2:
             return point
     centre = central_view(cameras, world_up)
@@ -88,8 +115,9 @@ def covered_arc(azimuths: Float[np.ndarray, " cameras"]) -> tuple[float, float]:
     widest = int(np.argmax(gaps))
     if gaps[widest] <= np.radians(WIDEST_GAP_DEG):
         return float(azimuths[0]), np.pi
+    stray = _SETTINGS.stray_share
     start = ordered[(widest + 1) % len(ordered)]
-    low, high = np.quantile(np.mod(ordered - start, 2.0 * np.pi), [0.02, 0.98])
+    low, high = np.quantile(np.mod(ordered - start, 2.0 * np.pi), [stray, 1.0 - stray])
     return float(start + (low + high) / 2.0), float((high - low) / 2.0)
 
 
@@ -106,10 +134,12 @@ def spiral(cameras: Cameras, world_up: tuple[float, float, float], frames: int, 
     away = centre.camera_to_world[:3, 2]
     distance = max(float((centre.position - focus_point(cameras, world_up, depth)) @ away), _NO_LENGTH)
     spread = np.median(np.linalg.norm(cameras.camera_to_world[:, :3, 3] - centre.position, axis=-1))
-    radius = min(0.5 * spread, 0.12 * distance) or 0.05 * distance
+    radius = (
+        min(_SETTINGS.spiral_spread * spread, _SETTINGS.spiral_share * distance) or _SETTINGS.spiral_lone * distance
+    )
     phase = np.arange(frames) / frames * 2.0 * np.pi
-    turn = _SPIRAL_TURNS * phase
-    steps = np.stack([np.sin(turn), 0.6 * (np.cos(turn) - 1.0), np.sin(phase)], axis=-1) * radius
+    turn = _SETTINGS.spiral_turns * phase
+    steps = np.stack([np.sin(turn), _SETTINGS.spiral_rise * (np.cos(turn) - 1.0), np.sin(phase)], axis=-1) * radius
     target = centre.position - distance * away
     places = centre.position + steps @ centre.camera_to_world[:3, :3].T
     return _path(cameras, np.array([look_at(place, target, tuple(centre.camera_to_world[:3, 1])) for place in places]))

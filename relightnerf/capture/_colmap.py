@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     import pycolmap
 
 _MODEL_FOLDERS = (".", "sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", "model")
+"""Where in a folder a model is looked for, in this order."""
 _MODEL_FILES = ("cameras", "images", "points3D")
 _OPTIONAL_FILES = ("rigs", "frames")
+"""Files that newer versions of COLMAP write beside those."""
 _FEWEST_PHOTOS = 3
+"""Photos with poses below which a model is refused: two views tell depth once, and nothing checks it."""
 _OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
+"""Turns y and z: COLMAP's cameras look along +z with y down, ours along -z with y up."""
 
 
 @dataclass(frozen=True)

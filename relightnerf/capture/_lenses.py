@@ -1,5 +1,6 @@
 """From a photo's lens to a pinhole camera without distortion and without black borders."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -9,14 +10,35 @@ from relightnerf.capture._types import Lens
 
 _ONE_FOCAL = ("SIMPLE_PINHOLE", "SIMPLE_RADIAL", "SIMPLE_RADIAL_FISHEYE", "RADIAL", "RADIAL_FISHEYE", "SIMPLE_DIVISION",
               "SIMPLE_FISHEYE")  # fmt: skip
+"""COLMAP's models with one focal length for both axes."""
 _PINHOLE_AT_ZERO = ("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "FULL_OPENCV")
 """Models whose distortion is a polynomial around the pinhole camera."""
 
-_BORDER_SAMPLES = 64
 _EDGE = 0.499
-"""Where a picture ends for interpolation: at the centres of its outer pixels, pixels."""
-_SAME_RAY = 1e-3
-_ZOOMS = 3.0 * 0.995 ** np.arange(360)
+"""Where a picture ends for interpolation: at the centres of its outer pixels, pixels; rounding has to pass."""
+
+
+@dataclass(frozen=True)
+class LensSettings:
+    """What tunes the pinhole camera that replaces a lens."""
+
+    border_samples: int = 64
+    """Points on each side of a picture that have to be seen, 16 pixels apart in a picture of 1000: between two of them
+    the border of an undistorted picture hardly bends."""
+    same_ray: float = 1e-3
+    """A lens sees a pixel if it maps it back to the ray up to this part of its length: half a pixel at a focal length
+    of 500. Where a polynomial folds over it is off by much more."""
+    longest_zoom: float = 3.0
+    """Longest focal length of the pinhole camera, over the lens's own, from which the search goes down."""
+    zoom_factor: float = 0.995
+    """From one focal length that is tried to the next: half a per cent of the picture's width is lost at most."""
+    zooms: int = 360
+    """Focal lengths that are tried, down to half of the lens's own: a shorter one would make the middle of the picture,
+    which has the detail, too small."""
+
+
+_SETTINGS = LensSettings()
+_ZOOMS = _SETTINGS.longest_zoom * _SETTINGS.zoom_factor ** np.arange(_SETTINGS.zooms)
 """Candidate focal lengths of the pinhole camera over the lens's own, from 3 down to 0.5."""
 
 
@@ -100,7 +122,7 @@ def _zoom(lens: Lens, intrinsics: tuple[float, float, float, float]) -> float:
 
 
 def _border(width: int, height: int) -> tuple[Float[np.ndarray, " samples"], Float[np.ndarray, " samples"]]:
-    steps = np.linspace(0.0, 1.0, _BORDER_SAMPLES)
+    steps = np.linspace(0.0, 1.0, _SETTINGS.border_samples)
     low, high = np.zeros_like(steps), np.ones_like(steps)
     x = np.concatenate([steps, steps, low, high])
     y = np.concatenate([low, high, steps, steps])
@@ -130,4 +152,4 @@ def _project(
     inside = np.isfinite(pixels).all(axis=-1) & (pixels >= _EDGE).all(axis=-1) & (pixels <= size - _EDGE).all(axis=-1)
     back = np.asarray(camera.cam_from_img(np.where(inside[:, None], pixels, size / 2)))
     away, length = (np.linalg.norm(values, axis=-1) for values in (back - rays[:, :2], rays))
-    return pixels, inside & (away < _SAME_RAY * length)
+    return pixels, inside & (away < _SETTINGS.same_ray * length)

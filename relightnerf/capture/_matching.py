@@ -15,6 +15,7 @@ from relightnerf.progress import track
 Pair = tuple[int, int]
 
 _SEED = 0
+"""Of RANSAC: any number does; that it is fixed makes an interrupted run end with the same bytes."""
 _IDLE_S = 20
 """Processes with nothing to do end after so many seconds; those whose parent was killed do, too."""
 

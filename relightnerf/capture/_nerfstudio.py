@@ -33,6 +33,7 @@ _MODELS = {
     "OPENCV_FISHEYE": "OPENCV_FISHEYE",
     "FISHEYE": "OPENCV_FISHEYE",
 }
+"""Lens models by the names that datasets give them; a pinhole is an OpenCV lens without distortion."""
 
 
 @dataclass(frozen=True)

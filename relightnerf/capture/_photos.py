@@ -13,6 +13,7 @@ from relightnerf.capture._sfm import FEWEST_PHOTOS, Unposed, pose_photos
 from relightnerf.capture._types import Capture, SourceOptions
 from relightnerf.errors import InputError
 
+# tags of EXIF 2.32, CIPA DC-008
 _EXIF_IFD = 0x8769
 _FOCAL_LENGTH = 0x920A
 _FOCAL_LENGTH_35MM = 0xA405
@@ -21,7 +22,9 @@ _PIXEL_HEIGHT = 0xA003
 _PLANE_RESOLUTION = 0xA20E
 _PLANE_UNIT = 0xA210
 _MM_PER_UNIT = {2: 25.4, 3: 10.0, 4: 1.0, 5: 0.001}
+"""Millimetres in the units that EXIF numbers: inch, centimetre, millimetre, micrometre."""
 _DIAGONAL_35MM = 43.27
+"""Of a frame of 35 mm film, 36 x 24 mm, in mm."""
 
 
 @dataclass(frozen=True)

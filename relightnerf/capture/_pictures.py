@@ -13,9 +13,14 @@ from relightnerf.io.images import named_errors
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".heic", ".heif", ".webp", ".tif", ".tiff", ".bmp")
 _HEIF_SUFFIXES = (".heic", ".heif")
 _EXIF_ORIENTATION = 0x0112
+"""The EXIF tag that tells how a picture is to be turned."""
 _EXIF_SIDEWAYS = (5, 6, 7, 8)
+"""Its values that exchange width and height."""
 _MIDDLE_GRAY = 128
+"""8-bit value from which a pixel of an alpha channel is opaque."""
 _SHAPE_TOLERANCE = 0.02
+"""Relative difference of the ratio of two sizes' sides up to which they are one shape. Rounding of a small copy's sides
+is less (a pixel in 50); the next common formats (4:3 and 3:2) differ by 12 %."""
 
 
 def pictures_in(folder: Path) -> list[Path]:

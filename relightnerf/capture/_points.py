@@ -9,6 +9,7 @@ from relightnerf.errors import InputError
 from relightnerf.io.ply import write_vertices
 
 _GRAY = 128
+"""Colour of points that have none, 8 bits."""
 
 
 def read_points(path: Path) -> Points:

@@ -15,7 +15,9 @@ from relightnerf.io.images import read_image, write_image
 from relightnerf.progress import track
 
 _HALF = 128
+"""8-bit value from which a pixel of a mask counts as used."""
 POINTS = "sparse_pc.ply"
+"""Name of the file of sparse points, nerfstudio's."""
 
 
 def prepared_cameras(capture: Capture, max_size: int) -> Cameras:

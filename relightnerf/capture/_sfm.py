@@ -29,16 +29,9 @@ if TYPE_CHECKING:
     import pycolmap
 
 FEWEST_PHOTOS = 3
-_FEW_SHARE = 0.8
-_FEW_PHOTOS = 10
+"""Photos whose cameras are found, below which there is no capture: two views tell depth once, and nothing checks it."""
 _SEED = 0
-_SMALL = 800
-"""Photos whose longer side is below this are searched for features at double size, pixels."""
-_SMALL_PEAKS = 0.5
-"""Contrast of the features of small photos over COLMAP's default."""
-_BATCH_PHOTOS = 4
-_MANY_FOR_LENS = 15
-"""With fewer photos, a lens with one focal length and one distortion term is found more reliably."""
+"""Of the mapper: any number does; that it is fixed makes an interrupted run end with the same bytes."""
 _ADVICE = "take more photos with more overlap (each part of the scene in three or more), sharp, of a scene with texture"
 
 
@@ -84,8 +77,36 @@ class Effort:
         return photos * (min(photos - 1, self.neighbours * 2) if photos > self.all_pairs_up_to else photos - 1) // 2
 
 
+@dataclass(frozen=True)
+class SfmSettings:
+    """What tunes structure from motion at any effort."""
+
+    few_share: float = 0.8
+    """Part of the photos below which a bold search follows a careful one, and advice is given. A few photos that show
+    nothing of the rest are common; a fifth is a sign of too little overlap."""
+    few_photos: int = 10
+    """Photos below which advice is given even when all cameras are found: a field of fewer has holes."""
+    small_px: int = 800
+    """Photos whose longer side is below this are searched for features at double size: they have too few else."""
+    small_peaks: float = 0.5
+    """Contrast of the features of small photos over COLMAP's default: more of them, at the price of fainter ones."""
+    batch_photos: int = 4
+    """Photos that features are found in before they are written: what an interruption loses at most."""
+    many_for_lens: int = 15
+    """With fewer photos, a lens with one focal length and one distortion term is found more reliably."""
+    bold_inliers: int = 30
+    """Matches that the first two photos of a bold search need; COLMAP's 100 are for photos full of texture."""
+    bold_angle_deg: float = 8.0
+    """Angle between the rays of these two at their points, degrees, half of COLMAP's 16: photos of a small arc."""
+    bold_pose_inliers: int = 15
+    """Matches that each further photo needs; COLMAP's are 30."""
+
+
+_SETTINGS = SfmSettings()
 QUICK = Effort(max_size=1024, features=2048, all_pairs_up_to=40, neighbours=20)
+"""For a first look: a quarter of the features of COLMAP's default (8192)."""
 FULL = Effort(max_size=1600, features=6144, all_pairs_up_to=120, neighbours=30)
+"""For exact poses. More features and pixels add time in proportion, and more pairs with the square of the photos."""
 
 
 def pose_photos(photos: Sequence[Unposed], workspace: Path, quick: bool, ordered: bool) -> Capture:
@@ -164,7 +185,7 @@ def _import_photos(photos: Sequence[Unposed], size: tuple[int, int], workspace: 
 
 
 def _lens_model(count: int) -> str:
-    return "OPENCV" if count >= _MANY_FOR_LENS else "SIMPLE_RADIAL"
+    return "OPENCV" if count >= _SETTINGS.many_for_lens else "SIMPLE_RADIAL"
 
 
 def _lens_params(model: str, focal: float, size: tuple[int, int]) -> str:
@@ -183,14 +204,15 @@ def _extract_features(
         wanted = [_copy_name(p) for p in photos if not opened.exists_descriptors(ids[_copy_name(p)])]
     options = pycolmap.FeatureExtractionOptions(use_gpu=False)
     options.sift.max_num_features = effort.features
-    small = max(size) < _SMALL
+    small = max(size) < _SETTINGS.small_px
     options.sift.first_octave = -1 if small else 0
-    options.sift.peak_threshold *= _SMALL_PEAKS if small else 1.0
+    options.sift.peak_threshold *= _SETTINGS.small_peaks if small else 1.0
     reader = pycolmap.ImageReaderOptions()
     if any(photo.mask is not None for photo in photos):
         reader.mask_path = workspace / "masks"
-    batches = [wanted[start : start + _BATCH_PHOTOS] for start in range(0, len(wanted), _BATCH_PHOTOS)]
-    done = (len(photos) - len(wanted)) // _BATCH_PHOTOS
+    size_of_batch = _SETTINGS.batch_photos
+    batches = [wanted[start : start + size_of_batch] for start in range(0, len(wanted), size_of_batch)]
+    done = (len(photos) - len(wanted)) // size_of_batch
     for names in track(batches, "finding features", done=done):
         pycolmap.extract_features(database, workspace / "photos", names, reader_options=reader,
                                   extraction_options=options, device=pycolmap.Device.cpu)  # fmt: skip
@@ -218,7 +240,7 @@ def _map(photos: Sequence[Unposed], workspace: Path, database: Path, model: Path
         for candidate in _models(len(photos), workspace, database, bold):
             if candidate.num_reg_images() > count:
                 best, count = candidate, candidate.num_reg_images()
-        if count >= _FEW_SHARE * len(photos):
+        if count >= _SETTINGS.few_share * len(photos):
             break
     if best is None or count < FEWEST_PHOTOS:
         raise InputError(
@@ -240,9 +262,9 @@ def _models(count: int, workspace: Path, database: Path, bold: bool) -> list["py
     options = pycolmap.IncrementalPipelineOptions(random_seed=_SEED, num_threads=1, min_model_size=FEWEST_PHOTOS)
     if bold:
         options.ba_refine_extra_params = options.mapper.abs_pose_refine_extra_params = False
-        options.mapper.init_min_num_inliers = 30
-        options.mapper.init_min_tri_angle = 8.0
-        options.mapper.abs_pose_min_num_inliers = 15
+        options.mapper.init_min_num_inliers = _SETTINGS.bold_inliers
+        options.mapper.init_min_tri_angle = _SETTINGS.bold_angle_deg
+        options.mapper.abs_pose_min_num_inliers = _SETTINGS.bold_pose_inliers
     steps = iter(track(range(count), "finding poses"))
 
     def advance() -> None:
@@ -254,7 +276,7 @@ def _models(count: int, workspace: Path, database: Path, bold: bool) -> list["py
 
 def _report(registered: int, count: int) -> None:
     say(f"sfm: {registered} of {count} photos registered")
-    if registered < _FEW_SHARE * count:
+    if registered < _SETTINGS.few_share * count:
         say(f"sfm: the other {count - registered} are left out; for more, {_ADVICE}")
-    elif registered < _FEW_PHOTOS:
+    elif registered < _SETTINGS.few_photos:
         say(f"sfm: that is few for a scene; {_ADVICE}")

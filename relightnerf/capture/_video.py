@@ -19,9 +19,27 @@ if TYPE_CHECKING:
     import av
 
 _SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mts", ".3gp", ".gif")
-_FRAMES = {True: 60, False: 120}
-"""Frames to use when quick, and when not."""
-_SHARPNESS_WIDTH = 480
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """What tunes which frames of a video are taken as photos."""
+
+    quick_frames: int = 60
+    """Frames to use when quick. The pairs to compare, and with them time, grow with it; with much fewer, neighbours are
+    too far apart in a film all around a scene (6 degrees with these)."""
+    full_frames: int = 120
+    """Frames to use when not."""
+    sharpness_width_px: int = 480
+    """Width of the frames whose sharpness is compared: small enough that compression and noise are gone, large enough
+    to show the blur of a moving camera. Larger ones take longer."""
+
+    def frames(self, quick: bool) -> int:
+        """Return how many frames are taken."""
+        return self.quick_frames if quick else self.full_frames
+
+
+SETTINGS = VideoSettings()
 
 
 @dataclass(frozen=True)
@@ -68,7 +86,7 @@ def open_video(path: Path, options: SourceOptions) -> VideoSource | None:
     if count < FEWEST_PHOTOS:
         raise InputError(f"{path}: the video has {count} frames", "film slowly all around the scene")
     next(_decoded(path))
-    return VideoSource(path, min(count, options.max_views or _FRAMES[options.quick]), options.quick)
+    return VideoSource(path, min(count, options.max_views or SETTINGS.frames(options.quick)), options.quick)
 
 
 def pick_sharp_frames(path: Path, folder: Path, wanted: int) -> tuple[Unposed, ...]:
@@ -110,7 +128,7 @@ def _sharpness(frame: UInt8[np.ndarray, "height width 3"]) -> float:
     import cv2
 
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    scale = min(1.0, _SHARPNESS_WIDTH / gray.shape[1])
+    scale = min(1.0, SETTINGS.sharpness_width_px / gray.shape[1])
     gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return float(cv2.Laplacian(gray, cv2.CV_64F).var())
 

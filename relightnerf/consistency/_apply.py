@@ -1,5 +1,7 @@
 """Corrections of cells, brought to all pixels of the pictures along the edges of photo and geometry."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
@@ -7,8 +9,29 @@ from relightnerf.consistency._maps import OFFSET
 from relightnerf.geometry.views import View
 from relightnerf.imaging.color import linear_to_srgb, srgb_to_linear
 
-_SIGMA_PHOTO, _SIGMA_DEPTH, _SIGMA_NORMAL, _SIGMA_KNOWN = 0.1, 0.1, 0.3, 0.1
-_LEAST_TRUST = 0.02
+
+@dataclass(frozen=True)
+class ApplySettings:
+    """What tells surfaces apart where corrections of cells are brought to pixels.
+
+    Each sigma is the difference at which a cell's weight for a pixel has fallen to exp(-1/2). Half of it lets noise
+    and texture decide which cells count, twice as much lets corrections bleed over edges.
+    """
+
+    sigma_photo: float = 0.1
+    """Standard deviation of the photo's sRGB values in [0, 1]."""
+    sigma_depth: float = 0.1
+    """Of the natural logarithm of depth: 10 % of the depth."""
+    sigma_normal: float = 0.3
+    """Of the normals, as unit vectors: 17 degrees."""
+    sigma_known: float = 0.1
+    """Of what is 1 where there is geometry and 0 where there is none: the two never mix (10 standard deviations)."""
+    least_trust: float = 0.02
+    """Trust, in [0, 1], that pulls a pixel's correction to 0: where only cells of less trust than that are near, less
+    than half of what they say is believed."""
+
+
+_SETTINGS = ApplySettings()
 
 
 def corrected_pictures(
@@ -33,6 +56,7 @@ def corrected_pictures(
     Returns:
         sRGB in [0, 1].
     """
+    # picture + OFFSET is what the log ratio is of, so that is what is multiplied, and OFFSET taken off again
     gains = np.exp(_upsampled(correction, trust, view, side)) - 1.0
     gains *= view.known[..., None]
     result = np.empty(pictures.shape, np.float32)
@@ -52,19 +76,20 @@ def _upsampled(correction: np.ndarray, trust: np.ndarray, view: View, side: int)
     height, width = view.depth.shape
     weighted = np.moveaxis(correction * trust[..., None], -1, 1).reshape(-1, low_height, low_width)
     values = np.concatenate([weighted, trust[None]]).astype(np.float32)
+    # the sum of trust times correction over the sum of trust, both upsampled as maps of one kind
     guide = np.pad(_guide(view), [(0, 0), (0, -height % side), (0, -width % side)], mode="edge")
     chunks = upsampled_chunks(torch.from_numpy(values)[None], [torch.from_numpy(guide)[None]], Kernel())
     full = torch.cat(list(chunks), dim=2)[0, :, :height, :width].numpy()
-    means = (full[:-1] / (full[-1] + _LEAST_TRUST)).reshape(lights, 3, height, width)
+    means = (full[:-1] / (full[-1] + _SETTINGS.least_trust)).reshape(lights, 3, height, width)
     return np.moveaxis(means, 1, -1)
 
 
 def _guide(view: View) -> Float[np.ndarray, "8 height width"]:
     depth = np.log(view.depth, out=np.zeros_like(view.depth), where=view.known)
     channels = [
-        view.image / _SIGMA_PHOTO,
-        view.normal_camera / _SIGMA_NORMAL,
-        depth[..., None] / _SIGMA_DEPTH,
-        view.known[..., None] / _SIGMA_KNOWN,
+        view.image / _SETTINGS.sigma_photo,
+        view.normal_camera / _SETTINGS.sigma_normal,
+        depth[..., None] / _SETTINGS.sigma_depth,
+        view.known[..., None] / _SETTINGS.sigma_known,
     ]
     return np.ascontiguousarray(np.moveaxis(np.concatenate(channels, axis=-1), -1, 0), dtype=np.float32)

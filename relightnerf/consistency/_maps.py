@@ -13,20 +13,44 @@ from relightnerf.geometry.views import View
 from relightnerf.imaging.color import srgb_to_linear
 
 OFFSET = 0.004
-"""Added to linear values before they are divided, so that black has a ratio."""
+"""Added to linear values before they are divided, so that black has a ratio: 13 of 255 in sRGB, where 8 bits are exact
+to 4 %. With less, rounding of dark pixels becomes large ratios; with more, differences in shadows shrink."""
 
-_MOST_CELLS = 160 * 120
-_LIMIT = 4.0
-_BEND = 0.03
-_STEEPEST, _STEEP = 0.1, 0.4
-_DARK_PHOTO, _DARK_RELIT = 0.01, 0.003
-_CLIPPED = 254
 _LINEAR = srgb_to_linear(np.arange(256, dtype=np.float32) / 255.0)
+"""Linear values of all 8-bit ones: looking up is faster than a power."""
+
+
+@dataclass(frozen=True)
+class MapSettings:
+    """What tunes how views are compared in cells, and how far each cell is trusted."""
+
+    most_cells: int = 160 * 120
+    """About as many cells has a view at most. Time and memory grow with it; light that is smooth needs no more, and
+    edges of shadows come out a cell wide."""
+    log_limit: float = 4.0
+    """Largest natural logarithm of a ratio, to either side (a factor of 55): beyond is a highlight or a black pixel."""
+    bend: float = 0.03
+    """Relative bend of inverse depth from cell to cell, which is 0 on a plane, at which trust has fallen to 1/e. A step
+    in depth has more; a round thing has as much at its outline only."""
+    untrusted_cosine: float = 0.1
+    """Surfaces seen at this cosine or less (84 degrees from facing) are not trusted: a cell covers too much of them."""
+    trusted_cosine: float = 0.4
+    """Those seen at this cosine or more (66 degrees) are fully trusted, as far as it goes; between, trust is linear."""
+    dark_photo: float = 0.01
+    """Mean linear value of a photo's cell at which confidence is a half: two and a half times ``OFFSET``, which rules
+    ratios of what is darker."""
+    dark_relit: float = 0.003
+    """The same of relit pictures. It is less, as a shadow that is black is right, and its logarithm is bounded."""
+    clipped: int = 254
+    """8-bit value from which a pixel counts as clipped: its ratio to any light is too small."""
+
+
+_SETTINGS = MapSettings()
 
 
 def cell_size(width: int, height: int) -> int:
     """Return the side in pixels of the cells of a picture, so that there are at most about 160 * 120 of them."""
-    return max(1, math.ceil(math.sqrt(width * height / _MOST_CELLS)))
+    return max(1, math.ceil(math.sqrt(width * height / _SETTINGS.most_cells)))
 
 
 @dataclass(frozen=True)
@@ -55,6 +79,7 @@ class Surface:
         """Return the surface of a view in cells of ``side`` * ``side`` pixels."""
         usable = view.known if view.mask is None else view.known & view.mask
         known = area_mean(usable.astype(np.float32), side) == 1.0
+        # the mean is one of inverse depth, which is linear over a plane's picture, so it is the middle's
         inverse_depth = area_mean(np.divide(1.0, view.depth, out=np.zeros_like(view.depth), where=usable), side)
         depth = np.divide(1.0, inverse_depth, out=np.zeros_like(inverse_depth), where=known)
         height, width = depth.shape
@@ -62,9 +87,11 @@ class Surface:
         points = camera.points_world(depth)
         normals = _unit(area_mean(view.normal_world, side))
         cosine = -np.sum(_unit(points - camera.position) * normals, axis=-1)
+        # a cell's area on the surface is (depth / focal)^2 / cosine, with the focal length in cells
         density = float(camera.intrinsics[0]) ** 2 * np.abs(cosine) / np.maximum(depth, 1e-6) ** 2
-        steep = np.clip((cosine - _STEEPEST) / (_STEEP - _STEEPEST), 0.0, 1.0)
-        trust = known * steep * np.exp(-((_bend(inverse_depth) / _BEND) ** 2))
+        lowest, full = _SETTINGS.untrusted_cosine, _SETTINGS.trusted_cosine
+        steep = np.clip((cosine - lowest) / (full - lowest), 0.0, 1.0)
+        trust = known * steep * np.exp(-((_bend(inverse_depth) / _SETTINGS.bend) ** 2))
         photo = area_mean(srgb_to_linear(view.image), side)
         return cls(camera, *(a.astype(np.float32) for a in (points, normals, trust, photo, density)))
 
@@ -102,12 +129,12 @@ class RatioMaps:
     ) -> "RatioMaps":
         """Return the maps of relit pictures, one a light, and the photo of their view, in cells of ``side`` pixels."""
         source, usable = _linear_means(photo, side)
-        usable *= _bright(source, _DARK_PHOTO)
-        ratios, confidences = [], []
+        usable *= _bright(source, _SETTINGS.dark_photo)
+        ratios, confidences, limit = [], [], _SETTINGS.log_limit
         for picture in pictures:
             relit, unclipped = _linear_means(picture, side)
-            ratios.append(np.log((relit + OFFSET) / (source + OFFSET)).clip(-_LIMIT, _LIMIT))
-            confidences.append(usable * unclipped * _bright(relit, _DARK_RELIT))
+            ratios.append(np.log((relit + OFFSET) / (source + OFFSET)).clip(-limit, limit))
+            confidences.append(usable * unclipped * _bright(relit, _SETTINGS.dark_relit))
         return cls(np.array(ratios, np.float32), np.array(confidences, np.float32))
 
 
@@ -138,9 +165,12 @@ def _bend(inverse_depth: np.ndarray) -> np.ndarray:
 
 def _linear_means(srgb: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean linear colour of each cell, and the part of it that is not clipped."""
-    return area_mean(np.take(_LINEAR, srgb), side), area_mean((srgb.max(axis=-1) < _CLIPPED).astype(np.float32), side)
+    return area_mean(np.take(_LINEAR, srgb), side), area_mean(
+        (srgb.max(axis=-1) < _SETTINGS.clipped).astype(np.float32), side
+    )
 
 
 def _bright(linear: np.ndarray, dark: float) -> np.ndarray:
+    """Confidence by brightness: 1/2 at ``dark``, as the error of rounding is about constant in linear values there."""
     brightness = linear @ np.full(3, 1 / 3, np.float32)
     return brightness / (brightness + dark)

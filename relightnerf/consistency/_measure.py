@@ -11,7 +11,8 @@ from relightnerf.consistency._reconcile import light_angles_deg
 from relightnerf.imaging.color import linear_to_srgb
 
 SAME_LIGHT_DEG = 5.0
-"""Lights of two views that differ by no more count as one when their pictures are compared."""
+"""Lights of two views that differ by no more count as one when their pictures are compared. It is half the radius of
+the canonical disc: shadows lie nearly alike. Fewer degrees leave few pairs of views whose camera lights coincide."""
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Disagreement:
             own.confidence.reshape(lights, -1)[:, cells],
         )
         for a, b in zip(*np.nonzero(light_angles_deg(*directions) < SAME_LIGHT_DEG), strict=True):
+            # what the other view says of these cells, weighted by its confidence
             theirs = other.confidence[b].reshape(-1)
             weight = weights @ theirs
             warped = weights @ (other.log_ratio[b].reshape(-1, 3) * theirs[:, None])

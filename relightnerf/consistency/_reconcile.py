@@ -1,6 +1,7 @@
 """What the views that see a surface agree on: a robust mean of their log ratios."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -8,16 +9,36 @@ from scipy import sparse
 
 from relightnerf.consistency._maps import RatioMaps
 
-_LIGHT_SPREAD_DEG, _LIGHT_LIMIT_DEG = 6.0, 15.0
-_SCALES = (1.6, 0.8, 0.8)
-_ANCHOR = 0.02
-_MOST_CORRECTION = 1.5
+
+@dataclass(frozen=True)
+class ReconcileSettings:
+    """What tunes what views agree on."""
+
+    light_spread_deg: float = 6.0
+    """Standard deviation of the Gaussian by which lights of two views stand in for each other. The canonical disc's
+    radius is 10 degrees, so shadows of such lights overlap; less leaves too few views for lights of the camera's frame,
+    which differ from view to view, and more smears shadows."""
+    light_limit_deg: float = 15.0
+    """No light stands in for one further away: 2.5 standard deviations, where little is left of the Gaussian anyway."""
+    scales: tuple[float, ...] = (1.6, 0.8, 0.8)
+    """Residual, natural logarithm, at which the robust mean's weight is a quarter, iteration by iteration. Views differ
+    by 0.1 to 0.2 in the mean; an outlier is one that sees a shadow where others see light (a factor of 5 and more,
+    1.6). The first is wide because the mean that it starts from has outliers in it."""
+    anchor: float = 0.02
+    """Pull of a view's gain to 0, as a part of the weight of all pairs that it is in. Much more would leave differences
+    of exposure, none would leave the sum of gains open and let small offsets add up along a chain of views."""
+    most_correction: float = 1.5
+    """Largest correction, natural logarithm (a factor of 4.5): views that disagree by more do not see one surface."""
+
+
+_SETTINGS = ReconcileSettings()
 
 
 def light_angles_deg(
     directions: Float[np.ndarray, "lights 3"], others: Float[np.ndarray, "other_lights 3"]
 ) -> Float[np.ndarray, "lights other_lights"]:
     """Return the angles in degrees between unit directions of two views in the world frame."""
+    # not from the cosine, which is flat at 0 degrees and would lose half of the digits there
     chord = np.linalg.norm(directions[:, None] - others, axis=-1)
     return np.degrees(2.0 * np.arcsin(np.clip(chord / 2.0, 0.0, 1.0)))
 
@@ -34,7 +55,8 @@ def light_closeness(
         others: those of the other view.
     """
     angle = light_angles_deg(directions, others)
-    return np.where(angle < _LIGHT_LIMIT_DEG, np.exp(-0.5 * (angle / _LIGHT_SPREAD_DEG) ** 2), 0.0).astype(np.float32)
+    fallen = np.exp(-0.5 * (angle / _SETTINGS.light_spread_deg) ** 2)
+    return np.where(angle < _SETTINGS.light_limit_deg, fallen, 0.0).astype(np.float32)
 
 
 def seen_by(
@@ -77,7 +99,7 @@ def correction(
         if seen:
             differences, weights = zip((np.zeros_like(ratio), np.ones_like(ratio[:, 0])), *seen, strict=True)
             result[light] = robust_mean(np.stack(differences), np.stack(weights))
-    return result.clip(-_MOST_CORRECTION, _MOST_CORRECTION)
+    return result.clip(-_SETTINGS.most_correction, _SETTINGS.most_correction)
 
 
 def robust_mean(
@@ -85,10 +107,11 @@ def robust_mean(
 ) -> Float[np.ndarray, "*shape 3"]:
     """Return the weighted mean over the first axis with the weights of Geman and McClure, first wide, then narrower.
 
-    Outliers are judged by all three channels together (iteratively reweighted least squares).
+    Outliers are judged by all three channels together. The mean minimises the sum of w rho(e^2 / s^2) with
+    rho(q) = q / (1 + q), whose slope gives each value the weight w / (1 + q)^2 (iteratively reweighted least squares).
     """
     mean = _mean(values, weights)
-    for scale in _SCALES:
+    for scale in _SETTINGS.scales:
         off = values - mean
         square = np.einsum("...c,...c->...", off, off) / 3.0
         mean = _mean(values, weights / (1.0 + square / scale**2) ** 2)
@@ -111,6 +134,10 @@ def view_gains(
     The gains are shared by all lights of a view, so that one light stays brighter than another; a weak pull to 0 keeps
     small offsets from adding up along a chain of views.
 
+    The gains g minimise the sum over pairs of w (g_a - g_b - o)^2 plus anchor * sum over views of W_a g_a^2, W_a the
+    weight of all pairs of a. Its normal equations are (L + anchor * diag L) g = r with the Laplacian L of the graph of
+    pairs: L_aa = W_a, L_ab = -w, and r_a the sum of w o over the pairs (a, b) less that over the pairs (b, a).
+
     Args:
         views: how many there are.
         pairs: of views (a, b) that see the same surface.
@@ -124,5 +151,6 @@ def view_gains(
         right[a] += weight * offset
         right[b] -= weight * offset
     diagonal = np.diag(normal).copy()
-    normal[np.diag_indices(views)] += _ANCHOR * diagonal + (diagonal == 0)
+    # a view without pairs has a row of zeros: 1 on its diagonal makes its gain 0
+    normal[np.diag_indices(views)] += _SETTINGS.anchor * diagonal + (diagonal == 0)
     return np.linalg.solve(normal, right)

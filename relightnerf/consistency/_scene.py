@@ -1,6 +1,7 @@
 """All views of a scene at once: maps on disk, neighbours, and the correction of each view."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,23 @@ from relightnerf.io.files import atomic_path
 from relightnerf.lights import LightSet
 from relightnerf.progress import track
 
-_NEIGHBOURS = 12
-_SAMPLED = 1000
-_MAPS_IN_MEMORY = 16
+
+@dataclass(frozen=True)
+class SceneSettings:
+    """What tunes how many views and cells are compared."""
+
+    neighbours: int = 12
+    """Other views that a view is compared with, as far as there are any. Time grows with it; a robust mean over fewer
+    is noisier, and further views see less of a surface and under lights that differ more."""
+    sampled_cells: int = 1000
+    """About as many cells of a view, evenly chosen, tell its gains and what is reported: both are means, for which a
+    thousand are plenty."""
+    maps_in_memory: int = 16
+    """Views whose maps are kept in memory, some 11 MB each with 18 lights: a view's neighbours and a few more, as the
+    next view shares most of them. With fewer than neighbours, every map would be read again for every view."""
+
+
+_SETTINGS = SceneSettings()
 
 Pictures = Callable[[str], Iterable[UInt8[np.ndarray, "height width 3"]]]
 """Gives a view's pictures under all lights, 8-bit sRGB."""
@@ -46,10 +61,10 @@ class SceneConsistency:
         """
         self._views, self._folder = views, folder
         self._side = cell_size(views.cameras.width, views.cameras.height)
-        self._maps = lru_cache(_MAPS_IN_MEMORY)(self._load_maps)
+        self._maps = lru_cache(_SETTINGS.maps_in_memory)(self._load_maps)
         self._directions = [lights.directions_world(pose) for pose in views.cameras.camera_to_world]
         self._surfaces = [self._surface(i, pictures, "before") for i in track(range(len(views)), "comparing")]
-        self._neighbours = neighbours(self._surfaces, self._shared_light(), _NEIGHBOURS)
+        self._neighbours = neighbours(self._surfaces, self._shared_light(), _SETTINGS.neighbours)
         self._gains = self._view_gains()
 
     def corrected(
@@ -104,6 +119,7 @@ class SceneConsistency:
         return RatioMaps(values[..., :3], values[..., 3])
 
     def _shared_light(self) -> Float[np.ndarray, "views views"]:
+        """Return for each two views how near the closest light of the other is, a mean over the lights of the first."""
         everything = np.concatenate(self._directions)
         views = len(self._directions)
         return np.array(
@@ -112,7 +128,7 @@ class SceneConsistency:
 
     def _sampled_pairs(self) -> Iterator[tuple[int, int, np.ndarray, sparse.csr_matrix]]:
         for index, others in enumerate(self._neighbours):
-            cells = self._surfaces[index].trusted(_SAMPLED)
+            cells = self._surfaces[index].trusted(_SETTINGS.sampled_cells)
             for other in others:
                 yield index, other, cells, warp(self._surfaces[index], self._surfaces[other], cells)
 
@@ -122,6 +138,7 @@ class SceneConsistency:
             closeness = light_closeness(self._directions[index], self._directions[other])
             values, weight = seen_by(self._maps(other, "before"), weights, closeness)
             own = self._maps(index, "before").log_ratio
+            # all lights and cells together: a gain is shared by all lights of a view
             difference = values - own.reshape(len(own), -1, 3)[:, cells]
             pairs.append((index, other))
             offsets.append(robust_mean(difference.reshape(-1, 3), weight.ravel()))

@@ -1,6 +1,7 @@
 """Where the surface of one view lies in another one, and which views share most of it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,11 +10,27 @@ from scipy import sparse
 from relightnerf.cameras import Camera
 from relightnerf.consistency._maps import Surface
 
-_TOLERANCE = 0.03
-_LEAST_WEIGHT = 1e-4
-_LEAST_SHARED = 0.01
-_SAMPLED = 300
-_CANDIDATES = 3
+
+@dataclass(frozen=True)
+class WarpSettings:
+    """What tunes where two views see one surface, and which views are compared."""
+
+    plane_tolerance: float = 0.03
+    """Distance of the other view's point from this one's tangent plane, part of the depth, at which the weight is 0.
+    Fields are 1 % off in depth; with more, a wall gets what is on things close before it."""
+    least_weight: float = 1e-4
+    """Smaller weights are left out: they change nothing and would fill memory."""
+    least_shared: float = 0.01
+    """Views that share less than this part of a view's surface, under its lights, are no neighbours of it."""
+    sampled_cells: int = 300
+    """About as many cells of a view, evenly chosen, tell how much of it others see: exact to a few per cent, which is
+    enough to rank them."""
+    candidates_a_neighbour: int = 3
+    """Other views that are looked at closely for each that is wanted: those that have most of the cells in sight,
+    whatever stands between. More cost time; with fewer, hidden ones may fill the list."""
+
+
+_SETTINGS = WarpSettings()
 
 
 def warp(surface: Surface, other: Surface, cells: Int[np.ndarray, " cells"]) -> sparse.csr_matrix:
@@ -43,12 +60,14 @@ def warp(surface: Surface, other: Surface, cells: Int[np.ndarray, " cells"]) -> 
     )
     there, their_normals = (a.reshape(-1, 3)[taps] for a in (other.points, other.normals))
     off_plane = np.einsum("ntc,nc->nt", there - points[:, None], normals) / depth[:, None]
-    agreement = np.maximum(1.0 - (off_plane / _TOLERANCE) ** 2, 0.0) ** 2
+    # distance from the plane, not in depth: on a slanted surface, neighbouring cells differ in depth
+    agreement = np.maximum(1.0 - (off_plane / _SETTINGS.plane_tolerance) ** 2, 0.0) ** 2
     alike = np.maximum(np.einsum("ntc,nc->nt", their_normals, normals), 0.0)
     own_density = surface.density.ravel()[cells[index]]
+    # a view that sees the surface in fewer cells than this one has only a blurred map of it
     detail = np.minimum(other.density.ravel()[taps] / np.maximum(own_density, 1e-12)[:, None], 1.0)
     weights = bilinear * agreement * alike * detail * other.trust.ravel()[taps]
-    kept = weights > _LEAST_WEIGHT
+    kept = weights > _SETTINGS.least_weight
     entries = (np.broadcast_to(index[:, None], taps.shape)[kept], taps[kept])
     return sparse.csr_matrix((weights[kept].astype(np.float32), entries), shape=(len(cells), height * width))
 
@@ -65,13 +84,15 @@ def neighbours(
     """
     result = []
     for index, surface in enumerate(surfaces):
-        cells = surface.trusted(_SAMPLED)
+        cells = surface.trusted(_SETTINGS.sampled_cells)
         rough = shared_light[index] * np.array([_in_sight(surface, other.camera, cells) for other in surfaces])
         rough[index] = 0.0
-        candidates = [j for j in np.argsort(-rough, kind="stable")[: _CANDIDATES * count] if rough[j] > 0]
+        candidates = [
+            j for j in np.argsort(-rough, kind="stable")[: _SETTINGS.candidates_a_neighbour * count] if rough[j] > 0
+        ]
         shared = [shared_light[index, j] * warp(surface, surfaces[j], cells).sum() / len(cells) for j in candidates]
         best = np.argsort(-np.array(shared), kind="stable")[:count]
-        result.append([int(candidates[k]) for k in best if shared[k] > _LEAST_SHARED])
+        result.append([int(candidates[k]) for k in best if shared[k] > _SETTINGS.least_shared])
     return result
 
 

@@ -1,5 +1,6 @@
 """The colours that the field has on a mesh under one light."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,22 @@ from relightnerf.geometry.raycast import RayScene
 if TYPE_CHECKING:
     import open3d as o3d
 
-_LEAST_COSINE = 0.05
-_TOLERANCE = 0.02
-_NEIGHBOURS = 6
+
+@dataclass(frozen=True)
+class ColourSettings:
+    """What tunes which views colour a vertex, and how much."""
+
+    least_cosine: float = 0.05
+    """Views that see a surface at this cosine or less (87 degrees from facing) do not count: they see a smear of it."""
+    depth_tolerance: float = 0.02
+    """Relative difference between the field's depth and the vertex's at which a view counts a quarter. Fields and their
+    meshes differ by 1 % or less on surfaces, by far more at outlines, where a view sees what is behind."""
+    neighbours: int = 6
+    """Vertices that have a colour and are nearest to one that no view sees: its colour is their mean, closer ones more.
+    On a mesh, a vertex has about six neighbours."""
+
+
+_SETTINGS = ColourSettings()
 
 
 class VertexColours:
@@ -44,12 +58,14 @@ class VertexColours:
         cosine = np.einsum("vk,vk->v", normals, towards) / np.maximum(distance, 1e-12)
         pixels, depth = camera.project(vertices)
         inside = (pixels >= 0.5).all(axis=-1) & (pixels <= [camera.width - 0.5, camera.height - 0.5]).all(axis=-1)
-        seen = np.flatnonzero((depth > 0.0) & inside & (cosine > _LEAST_COSINE))
+        seen = np.flatnonzero((depth > 0.0) & inside & (cosine > _SETTINGS.least_cosine))
         seen = seen[~self._rays.blocked(vertices[seen] + self._rays.bias * normals[seen], towards[seen], 1.0)]
+        # depth by the nearest pixel: between a surface and what is behind it there is nothing
         places = pixels[seen, ::-1].T - 0.5
         colours = [map_coordinates(view.picture[..., channel], places, order=1) for channel in range(3)]
         off = map_coordinates(view.depth, places, order=0) / depth[seen] - 1.0
-        agreement = 1.0 / (1.0 + (off / _TOLERANCE) ** 2) ** 2
+        agreement = 1.0 / (1.0 + (off / _SETTINGS.depth_tolerance) ** 2) ** 2
+        # the solid angle is in proportion to cosine / distance^2
         weight = agreement * (cosine[seen] / distance[seen]) ** 2
         self._total[seen] += weight[:, None] * np.stack(colours, axis=-1)
         self._weights[seen] += weight
@@ -71,6 +87,6 @@ class VertexColours:
 def _filled(
     points: Float[np.ndarray, "unseen 3"], seen: Float[np.ndarray, "seen 3"], colours: Float[np.ndarray, "seen 3"]
 ) -> Float[np.ndarray, "unseen 3"]:
-    distance, nearest = Neighbours(seen).nearest(points, _NEIGHBOURS)
+    distance, nearest = Neighbours(seen).nearest(points, _SETTINGS.neighbours)
     weight = 1.0 / np.maximum(distance, 1e-12)
     return np.einsum("pn,pnc->pc", weight / weight.sum(axis=-1, keepdims=True), colours[nearest])

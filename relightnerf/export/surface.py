@@ -1,5 +1,6 @@
 """Gaussians on a scene's mesh, and beyond it on what the capture's cameras see of the field."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +19,38 @@ from relightnerf.io.gaussians import Gaussians
 if TYPE_CHECKING:
     import open3d as o3d
 
-_SPREAD = 0.5
-_FLATNESS = 0.15
-_OPACITY = 0.95
-_MARGIN_EDGES = 2.0
-_TOLERANCE = 0.02
-_NEIGHBOURS, _WIDEST = 6, 3.0
 _CELL_BITS = 20
+"""Bits of a voxel's number along each axis; three fit in 64."""
+
+
+@dataclass(frozen=True)
+class SurfaceSettings:
+    """What tunes Gaussians on and beyond a mesh."""
+
+    spread: float = 0.5
+    """Standard deviation along the surface, in distances to the points beside. Two neighbours meet at one standard
+    deviation, where each has 0.6 of its opacity: less leaves holes, more blurs the picture."""
+    flatness: float = 0.15
+    """Standard deviation across the surface over that along it. Flatter ones vanish when seen from the side, thicker
+    ones stand out from outlines."""
+    opacity: float = 0.95
+    """Of each Gaussian's middle. With overlap it hides all that is behind; files hold its logit, so it cannot be 1."""
+    margin_edges: float = 2.0
+    """Points beyond the mesh that lie nearer to it than so many of its edges are left out: the field's outlines and the
+    mesh's differ by a few voxels, and what is seen between them is a seam of wrong depth."""
+    depth_tolerance: float = 0.02
+    """A view looks through a point if the field's depth is larger by more than this part, and sees it if it is
+    within."""
+    neighbours: int = 6
+    """Points beside one, whose mean distance is its spacing: on a surface, about one ring of them."""
+    widest: float = 3.0
+    """Largest spacing in voxels: lone points would become large discs in the air."""
+    least_cosine: float = 0.01
+    """Least cosine of a pixel's weight: normals of a field's far depth may turn away, and some weight has to be
+    left."""
+
+
+_SETTINGS = SurfaceSettings()
 
 
 class Background:
@@ -42,7 +68,8 @@ class Background:
     """
 
     def __init__(self, mesh: "o3d.geometry.TriangleMesh", rays: RayScene, cameras: Cameras, frame: FieldFrame) -> None:
-        self._mesh, self._margin = Neighbours(np.asarray(mesh.vertices)), _MARGIN_EDGES * float(np.median(_edges(mesh)))
+        self._mesh = Neighbours(np.asarray(mesh.vertices))
+        self._margin = _SETTINGS.margin_edges * float(np.median(_edges(mesh)))
         self._rays, self._frame = rays, frame
         distance = np.median(np.linalg.norm(cameras.camera_to_world[:, :3, 3] - frame.center, axis=-1))
         self._voxel = distance / np.median(cameras.intrinsics[:, :2])
@@ -66,7 +93,7 @@ class Background:
         sums = self._sums[~self._is_looked_through(self._sums[:, :3] / self._sums[:, 9:])]
         means, normals, colours = np.split(sums[:, :9] / sums[:, 9:], 3, axis=1)
         voxels = self._voxel * _growth(self._frame.points(means))
-        return flat_gaussians(means, normals, _spacing(means).clip(voxels, _WIDEST * voxels), colours)
+        return flat_gaussians(means, normals, _spacing(means).clip(voxels, _SETTINGS.widest * voxels), colours)
 
     def _is_looked_through(self, points: np.ndarray) -> np.ndarray:
         through, seen = np.zeros(len(points), int), np.zeros(len(points), int)
@@ -75,16 +102,16 @@ class Background:
             column, row = np.floor(pixels).astype(int).T
             inside = (depth > 0.0) & (column >= 0) & (column < camera.width) & (row >= 0) & (row < camera.height)
             behind = depths[row[inside], column[inside]] / depth[inside] - 1.0
-            through[inside] += behind > _TOLERANCE
-            seen[inside] += np.abs(behind) <= _TOLERANCE
+            through[inside] += behind > _SETTINGS.depth_tolerance
+            seen[inside] += np.abs(behind) <= _SETTINGS.depth_tolerance
         return through > seen
 
 
 def _spacing(points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " points"]:
     """Return the mean distance to the nearest points."""
-    if len(points) <= _NEIGHBOURS:
+    if len(points) <= _SETTINGS.neighbours:
         return np.zeros(len(points))
-    return Neighbours(points).nearest(points, _NEIGHBOURS + 1)[0][:, 1:].mean(axis=-1)
+    return Neighbours(points).nearest(points, _SETTINGS.neighbours + 1)[0][:, 1:].mean(axis=-1)
 
 
 def flat_gaussians(
@@ -101,8 +128,10 @@ def flat_gaussians(
         spacing: distance to the points beside each.
         colours: sRGB in [0, 1].
     """
-    scales = _SPREAD * spacing[:, None] * np.array([1.0, 1.0, _FLATNESS])
-    return Gaussians(points, scales, _rotations(normals), np.full(len(points), _OPACITY), colours.clip(0.0, 1.0))
+    scales = _SETTINGS.spread * spacing[:, None] * np.array([1.0, 1.0, _SETTINGS.flatness])
+    return Gaussians(
+        points, scales, _rotations(normals), np.full(len(points), _SETTINGS.opacity), colours.clip(0.0, 1.0)
+    )
 
 
 def mesh_gaussians(mesh: "o3d.geometry.TriangleMesh", colours: Float[np.ndarray, "vertices 3"]) -> Gaussians:
@@ -125,7 +154,9 @@ def _weighted(view: LitView, points: Float[np.ndarray, "height width 3"]) -> Flo
     normals = depth_normals(camera, view.depth) @ camera.camera_to_world[:3, :3].T
     away = points - camera.position
     distance = np.linalg.norm(away, axis=-1, keepdims=True)
-    weight = np.maximum(-np.sum(normals * away, axis=-1, keepdims=True) / distance, 0.01) / distance**2
+    weight = (
+        np.maximum(-np.sum(normals * away, axis=-1, keepdims=True) / distance, _SETTINGS.least_cosine) / distance**2
+    )
     return weight * np.concatenate([points, normals, view.picture, np.ones_like(weight)], axis=-1)
 
 
@@ -143,13 +174,21 @@ def _merged(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _growth(points: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, " points"]:
-    """Return how many times wider than in the inner cube a voxel is at points of the field's frame."""
+    """Return how many times wider than in the inner cube a voxel is at points of the field's frame.
+
+    Outside of the cube (largest coordinate r > 1) the field contracts p to (2 - 1/r) p / r. Across the ray from the
+    middle that shrinks lengths by (2 - 1/r) / r; along it by 1 / r^2, which is more, so the lesser growth is taken.
+    """
     radius = np.abs(points).max(axis=-1, initial=1.0)
     return radius / (2.0 - 1.0 / radius)
 
 
 def _rotations(normals: Float[np.ndarray, "points 3"]) -> Float[np.ndarray, "points 4"]:
-    """Return the shortest turns (w, x, y, z) from the z axis to the lines along normals."""
+    """Return the shortest turns (w, x, y, z) from the z axis to the lines along normals.
+
+    The turn from a unit vector a to b is the quaternion (1 + a . b, a x b), up to its length; with a = (0, 0, 1) it is
+    (1 + z, -y, x, 0). Turning normals to z >= 0 first keeps it away from 0.
+    """
     normals = np.where(normals[:, 2:] < 0.0, -normals, normals)
     normals = normals / np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
     x, y, z = normals.T

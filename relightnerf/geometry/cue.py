@@ -4,6 +4,8 @@ Shadow rays start at every second pixel of every second row; the result is broug
 filter over surfaces (Kopf et al., "Joint Bilateral Upsampling", 2007) that also takes the sampling noise away.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import sparse
@@ -14,12 +16,37 @@ from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE
 
 WHITE_ALBEDO = 0.8
 """Albedo of the all-white scene; its brightest cue is 0.8 * (2.2 / pi + 0.15) = 0.68."""
-_AGREEMENT = 0.05
-_STRIDE = 2
-_SMALL = 128
-_SPREAD = 0.75
-_NORMAL_POWER = 8
-_UNRELATED = 1e-6
+
+
+@dataclass(frozen=True)
+class CueSettings:
+    """What tunes where shadow rays start, and how their results reach all pixels."""
+
+    depth_agreement: float = 0.05
+    """Rays start on the mesh where it lies at the view's depth up to this part, else at that depth. Points just below
+    the mesh would lie in its shadow; a mesh that is further off is another surface."""
+    stride_px: int = 2
+    """Rays start at every second pixel of every second row: a quarter of the rays, and a filter over 3x3 of their
+    results takes the noise of few samples away. With fewer, soft edges of shadows near what casts them would fall
+    between the rays."""
+    least_side_px: int = 128
+    """Pictures whose shorter side is no longer than this get rays at every pixel: they cost little, and training
+    pictures have this size."""
+    nearness: float = 0.75
+    """Fall of the weight over distance, exp(-nearness d^2) with d in strides: a standard deviation of 0.8 strides. Less
+    blurs shadow edges; with more, only the nearest sample counts and its noise stays."""
+    plane_footprints: float = 2.0
+    """Distance from a pixel's tangent plane, in strides times the pixel's size on the surface, at which the weight has
+    fallen to 1/e. Curved surfaces stay below 1; what is behind an edge is beyond 2."""
+    normal_power: int = 8
+    """Power of the cosine between normals that weights a sample: half at 23 degrees. Faces of a box do not mix; bumps
+    do."""
+    unrelated: float = 1e-6
+    """Weight of samples on no related surface, next to 1: they decide where there are no others, e.g. on thin
+    things."""
+
+
+_SETTINGS = CueSettings()
 
 
 class ViewCues:
@@ -35,7 +62,7 @@ class ViewCues:
         self.known: Bool[np.ndarray, "height width"] = view.known
         self._normals = view.normal_world
         points = _surface_points(view, rays)
-        stride = _STRIDE if min(self.known.shape) > _SMALL else 1
+        stride = _SETTINGS.stride_px if min(self.known.shape) > _SETTINGS.least_side_px else 1
         self._some = np.zeros_like(self.known)
         self._some[::stride, ::stride] = self.known[::stride, ::stride]
         self._some_points, self._some_normals = points[self._some], self._normals[self._some]
@@ -88,7 +115,7 @@ def light_cue(
 def _surface_points(view: View, rays: RayScene) -> Float[np.ndarray, "height width 3"]:
     """Where shadow rays start: on the mesh if it lies near the view's depth, so that it does not shade itself."""
     depth = rays.camera_hits(view.camera).depth
-    agrees = (depth > 0) & (np.abs(depth - view.depth) < _AGREEMENT * view.depth)
+    agrees = (depth > 0) & (np.abs(depth - view.depth) < _SETTINGS.depth_agreement * view.depth)
     return view.camera.points_world(np.where(agrees, depth, view.depth)).astype(np.float32)
 
 
@@ -99,7 +126,12 @@ def _upsampling(
     some: Bool[np.ndarray, "height width"],
     stride: int,
 ) -> sparse.csr_matrix:
-    """Weights (known pixels, some pixels) of the joint bilateral filter; the rows sum to 1 where anything is near."""
+    """Weights (known pixels, some pixels) of the joint bilateral filter; the rows sum to 1 where anything is near.
+
+    A pixel p takes the mean of the samples q around it with the weight near(p, q) * alike(p, q): Gaussians of their
+    distance in the picture and of q's distance from p's tangent plane, times a power of the cosine of their normals.
+    The distance from the plane, not in depth, lets a slanted surface be one surface.
+    """
     height, width = known.shape
     number = np.cumsum(some).reshape(some.shape) - 1
     row, column = np.nonzero(known)
@@ -112,10 +144,10 @@ def _upsampling(
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
             y, x = np.where(inside, y, 0), np.where(inside, x, 0)
             inside &= some[y, x]
-            near = np.exp(-_SPREAD * ((y - row) ** 2 + (x - column) ** 2) / stride**2)
-            off_plane = np.sum((points[y, x] - point) * normal, axis=-1) / (2.0 * stride * step)
-            alike = np.maximum(np.sum(normals[y, x] * normal, axis=-1), 0.0) ** _NORMAL_POWER
-            weight = near * (alike * np.exp(-(off_plane**2)) + _UNRELATED) * inside
+            near = np.exp(-_SETTINGS.nearness * ((y - row) ** 2 + (x - column) ** 2) / stride**2)
+            off_plane = np.sum((points[y, x] - point) * normal, axis=-1) / (_SETTINGS.plane_footprints * stride * step)
+            alike = np.maximum(np.sum(normals[y, x] * normal, axis=-1), 0.0) ** _SETTINGS.normal_power
+            weight = near * (alike * np.exp(-(off_plane**2)) + _SETTINGS.unrelated) * inside
             entries.append((np.flatnonzero(inside), number[y, x][inside], weight[inside]))
     rows, columns, weights = (np.concatenate(parts) for parts in zip(*entries, strict=True))
     matrix = sparse.csr_matrix((weights, (rows, columns)), shape=(len(row), int(some.sum())), dtype=np.float32)

@@ -1,6 +1,7 @@
 """Where a view's depth comes from: the base field, a folder of files, or a depth-estimation model."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,21 @@ from relightnerf.errors import InputError, first_line
 from relightnerf.io.images import read_array
 
 _FOLDER = "folder:"
+"""What the name of a depth source that is a folder begins with."""
+
+
+@dataclass(frozen=True)
+class ScaleSettings:
+    """What tunes the fit of a model's relative depth to the field's."""
+
+    iterations: int = 10
+    """Of the reweighted least squares: enough for weights to settle; each costs next to nothing."""
+    least_inverse: float = 0.01
+    """Inverse depth below this part of its median is taken to be unknown: the fitted line is near 0 or below there,
+    e.g. in the sky, and its reciprocal says nothing."""
+
+
+_SETTINGS = ScaleSettings()
 
 
 class DepthSource(Protocol):
@@ -121,7 +137,7 @@ def scaled_to(
     x, y = relative[known].astype(np.float64), 1.0 / reference[known]
     weights = np.ones_like(x)
     slope = offset = 0.0
-    for _ in range(10):  # iteratively reweighted least squares with the Cauchy weight
+    for _ in range(_SETTINGS.iterations):  # iteratively reweighted least squares with the Cauchy weight
         mean_x, mean_y = np.average(x, weights=weights), np.average(y, weights=weights)
         variance = max(float(np.average((x - mean_x) ** 2, weights=weights)), 1e-12)
         slope = float(np.average((x - mean_x) * (y - mean_y), weights=weights)) / variance
@@ -129,4 +145,6 @@ def scaled_to(
         error = np.abs(y - slope * x - offset)
         weights = 1.0 / (1.0 + (error / max(float(np.median(error)), 1e-9)) ** 2)
     inverse = slope * relative + offset
-    return np.where(inverse > 0.01 * np.median(y), 1.0 / np.maximum(inverse, 1e-9), 0.0).astype(np.float32)
+    return np.where(inverse > _SETTINGS.least_inverse * np.median(y), 1.0 / np.maximum(inverse, 1e-9), 0.0).astype(
+        np.float32
+    )

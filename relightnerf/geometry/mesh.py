@@ -13,17 +13,57 @@ from relightnerf.errors import InputError
 if TYPE_CHECKING:
     import open3d as o3d
 
-_FAR_OVER_MEDIAN = 2.2
-_PIXELS_A_VOXEL = 1.5
-_FINEST_PART = 300.0
-_TRUNCATION_VOXELS = 4.0
-_BLOCK = 8
-_BLOCKS = 5000
-_TOUCHED_EVERY = 4  # Open3D looks for blocks at every fourth pixel of every fourth row, and fails if it finds none
-_SEEN_BY = 2
-_LEAST_COMPONENT = 0.01
-_SMOOTHING_STEPS, _SMOOTHING = 10, 0.5
-_JUMP = 0.05
+_TOUCHED_EVERY = 4
+"""Open3D looks for blocks at every fourth pixel of every fourth row, and fails if it finds none."""
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """What tunes the mesh of many views."""
+
+    far_over_median: float = 2.2
+    """Depth beyond this many times the median of the views' median depths is not fused. Views from around a subject see
+    the ground on its other side at up to twice their distance, and that has to stay to carry shadows; the far field is
+    too inexact to fuse, and would take most of the memory."""
+    pixels_a_voxel: float = 1.5
+    """Edge of a voxel in pixels at the median depth. Finer voxels keep each view's noise and have gaps between rays;
+    twice as coarse, thin things vanish, and shadow edges with them."""
+    finest_part: float = 300.0
+    """The median depth over a voxel's least edge. It bounds the memory at large pictures: the number of voxels on a
+    surface grows with its square."""
+    truncation_voxels: float = 4.0
+    """Distance to the surface, in voxels, at which signed distances are cut off. It has to exceed what views differ by,
+    or they make two surfaces; what is thinner than that is worn away from its other side."""
+    block_voxels: int = 8
+    """Voxels along the side of a block of Open3D's sparse grid. Smaller ones make more bookkeeping, larger ones hold
+    more empty space."""
+    first_blocks: int = 5000
+    """Blocks that there is room for at first; the grid grows when it is full."""
+    seen_by: int = 2
+    """A surface stays if so many views see it: what one view alone places in the air is seldom right."""
+    least_component: float = 0.01
+    """Pieces with fewer triangles than this part of the largest one's are left out: floating crumbs cast shadows."""
+    smoothing_steps: int = 10
+    """Steps of Laplacian smoothing. They take off bumps of a few voxels, which shade themselves and make the light of
+    the capture look more ambient than it is; more round off edges."""
+    smoothing: float = 0.5
+    """How far each step takes a vertex to the mean of its neighbours; beyond 1 it would swing."""
+
+
+@dataclass(frozen=True)
+class DepthMeshSettings:
+    """What tunes the mesh of one view."""
+
+    jump: float = 0.05
+    """Neighbours whose depths differ by more than this part are not joined. Less cuts slanted ground into pieces; more
+    hangs curtains from the edges of things, which cast shadows."""
+    steepest_deg: float = 80.0
+    """Neighbours may differ by what a plane at this angle from facing the camera does, where that is more. In small or
+    wide pictures one pixel of the ground is more than ``jump``."""
+
+
+_FUSION = FusionSettings()
+_DEPTH_MESH = DepthMeshSettings()
 
 
 @dataclass(frozen=True)
@@ -39,7 +79,9 @@ class FusionScale:
     voxel: float
 
 
-def fusion_scale(cameras: Cameras, depths: Iterable[Float[np.ndarray, "height width"]]) -> FusionScale:
+def fusion_scale(
+    cameras: Cameras, depths: Iterable[Float[np.ndarray, "height width"]], settings: FusionSettings = _FUSION
+) -> FusionScale:
     """Choose fusion sizes from the depth in the middle of the pictures, where a capture's subject is.
 
     ``far`` is 2.2 times the median of the views' median depths, so the ground around the subject stays and the far
@@ -59,7 +101,10 @@ def fusion_scale(cameras: Cameras, depths: Iterable[Float[np.ndarray, "height wi
         raise InputError("no view has any depth, so there is nothing to fuse", "check the depth source")
     typical = float(np.median(medians))
     footprint = typical / float(np.median(cameras.intrinsics[:, :2]))
-    return FusionScale(_FAR_OVER_MEDIAN * typical, max(_PIXELS_A_VOXEL * footprint, typical / _FINEST_PART))
+    return FusionScale(
+        settings.far_over_median * typical,
+        max(settings.pixels_a_voxel * footprint, typical / settings.finest_part),
+    )
 
 
 def fuse_mesh(
@@ -67,6 +112,7 @@ def fuse_mesh(
     depths: Iterable[Float[np.ndarray, "height width"]],
     images: Iterable[UInt8[np.ndarray, "height width 3"]],
     scale: FusionScale | None = None,
+    settings: FusionSettings = _FUSION,
 ) -> "o3d.geometry.TriangleMesh":
     """Fuse the views' depth into one coloured mesh with vertex normals (truncated signed distances, Curless 1996).
 
@@ -75,6 +121,7 @@ def fuse_mesh(
         depths: along each camera's -z in world units, 0 where unknown; read once when ``scale`` is given.
         images: 8-bit sRGB.
         scale: sizes to work with; None: ``fusion_scale`` of all depths, which are then all held in memory.
+        settings: of the fusion.
 
     Raises:
         InputError: no view has any depth, or nothing near enough is seen to make a surface.
@@ -83,21 +130,23 @@ def fuse_mesh(
 
     if scale is None:
         depths = list(depths)
-        scale = fusion_scale(cameras, depths)
+        scale = fusion_scale(cameras, depths, settings)
+    kinds, sizes = (o3d.core.float32,) * 3, ((1), (1), (3))
     grid = o3d.t.geometry.VoxelBlockGrid(
-        ("tsdf", "weight", "color"), (o3d.core.float32,) * 3, ((1), (1), (3)), scale.voxel, _BLOCK, _BLOCKS
+        ("tsdf", "weight", "color"), kinds, sizes, scale.voxel, settings.block_voxels, settings.first_blocks
     )
     for index, (depth, image) in enumerate(zip(depths, images, strict=True)):
-        _integrate(grid, cameras[index], depth, image, scale.far)
+        _integrate(grid, cameras[index], depth, image, scale.far, settings.truncation_voxels)
     if grid.hashmap().size():
-        mesh = grid.extract_triangle_mesh(weight_threshold=min(_SEEN_BY, len(cameras)) - 0.5).to_legacy()
+        # a voxel's weight is the number of views that saw it
+        mesh = grid.extract_triangle_mesh(weight_threshold=min(settings.seen_by, len(cameras)) - 0.5).to_legacy()
         if len(mesh.triangles):
-            return _cleaned(mesh)
+            return _cleaned(mesh, settings)
     raise InputError("the views' depths agree on no surface", "check the poses and the depth source")
 
 
 def depth_mesh(
-    camera: Camera, depth: Float[np.ndarray, "height width"], jump: float = _JUMP
+    camera: Camera, depth: Float[np.ndarray, "height width"], jump: float = _DEPTH_MESH.jump
 ) -> "o3d.geometry.TriangleMesh":
     """Triangulate one view's depth, cut where neighbours differ by more than ``jump`` of their depth.
 
@@ -114,7 +163,7 @@ def depth_mesh(
     faces = np.concatenate([np.stack(f, -1).reshape(-1, 3) for f in ((a, c, b), (b, c, d))])
     corners = np.where(np.isfinite(depth), depth, 0.0).reshape(-1)[faces]
     spread = corners.max(-1) - corners.min(-1)
-    steepest = np.tan(np.radians(80.0)) / float(camera.intrinsics[:2].min())
+    steepest = np.tan(np.radians(_DEPTH_MESH.steepest_deg)) / float(camera.intrinsics[:2].min())
     faces = faces[(corners.min(-1) > 0) & (spread <= max(jump, steepest) * corners.min(-1))]
     if not len(faces):
         raise InputError("the depth map has no surface", "give depth in world units, 0 only where it is unknown")
@@ -131,6 +180,7 @@ def _integrate(
     depth: Float[np.ndarray, "height width"],
     image: UInt8[np.ndarray, "height width 3"],
     far: float,
+    truncation: float,
 ) -> None:
     import open3d as o3d
 
@@ -144,8 +194,8 @@ def _integrate(
     # the grid cuts picture coordinates off to whole pixels, so pixel i is [i, i + 1); it looks along +z with y down
     intrinsic = o3d.core.Tensor(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64))
     extrinsic = o3d.core.Tensor(np.diag([1.0, -1.0, -1.0, 1.0]) @ np.linalg.inv(camera.camera_to_world))
-    blocks = grid.compute_unique_block_coordinates(depth_image, intrinsic, extrinsic, 1.0, far, _TRUNCATION_VOXELS)
-    grid.integrate(blocks, depth_image, colour, intrinsic, intrinsic, extrinsic, 1.0, far, _TRUNCATION_VOXELS)
+    blocks = grid.compute_unique_block_coordinates(depth_image, intrinsic, extrinsic, 1.0, far, truncation)
+    grid.integrate(blocks, depth_image, colour, intrinsic, intrinsic, extrinsic, 1.0, far, truncation)
 
 
 def _in_fixed_order(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.TriangleMesh":
@@ -166,22 +216,22 @@ def _in_fixed_order(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.Triangle
     return ordered
 
 
-def _cleaned(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.TriangleMesh":
+def _cleaned(mesh: "o3d.geometry.TriangleMesh", settings: FusionSettings) -> "o3d.geometry.TriangleMesh":
     mesh = _in_fixed_order(mesh)
     labels, sizes, _ = mesh.cluster_connected_triangles()
     sizes = np.asarray(sizes)
-    mesh.remove_triangles_by_mask(sizes[np.asarray(labels)] < _LEAST_COMPONENT * sizes.max())
+    mesh.remove_triangles_by_mask(sizes[np.asarray(labels)] < settings.least_component * sizes.max())
     mesh.remove_unreferenced_vertices()
-    mesh = _smoothed(mesh)
+    mesh = _smoothed(mesh, settings)
     mesh.compute_vertex_normals()
     return mesh
 
 
-def _smoothed(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.TriangleMesh":
+def _smoothed(mesh: "o3d.geometry.TriangleMesh", settings: FusionSettings) -> "o3d.geometry.TriangleMesh":
     """Return the mesh without its bumps of a few voxels; the border, which would shrink, stays where it is."""
     import open3d as o3d
 
-    smooth = mesh.filter_smooth_laplacian(_SMOOTHING_STEPS, _SMOOTHING)
+    smooth = mesh.filter_smooth_laplacian(settings.smoothing_steps, settings.smoothing)
     border = np.unique(np.asarray(mesh.get_non_manifold_edges(allow_boundary_edges=False)))
     vertices = np.asarray(smooth.vertices)
     vertices[border] = np.asarray(mesh.vertices)[border]

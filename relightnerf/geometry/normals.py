@@ -1,5 +1,6 @@
 """Normals of a view, from its depth and from the scene's mesh."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,17 +11,42 @@ from relightnerf.cameras import Camera
 if TYPE_CHECKING:
     from relightnerf.geometry.raycast import RayScene
 
-_AGREEMENT = 0.03
-_WINDOW = 2
+
+@dataclass(frozen=True)
+class NormalSettings:
+    """What tunes a view's normals."""
+
+    window_px: int = 2
+    """Half size of the square neighbourhood that a plane is fitted to: 5x5 pixels. The error of a slope falls with the
+    square of the window's size, but edges and curves are rounded off over it."""
+    tolerance: float = 0.02
+    """Relative difference of inverse depth at which a neighbour counts a quarter. The other side of an edge is mostly
+    further off; a plane seen at 80 degrees changes by 1 to 2 % a pixel and keeps its neighbours."""
+    tolerance_steps: float = 3.0
+    """The same in medians of the differences between neighbours over the picture, where that is more: in a small
+    picture or a wide one, a step of one pixel alone may be beyond ``tolerance``."""
+    agreement: float = 0.03
+    """The mesh's normal is taken where it lies at the view's depth up to this part. A fused mesh is a mean over views
+    that are about 1 % off each; behind an edge or beyond the mesh the difference is larger."""
+
+
+_SETTINGS = NormalSettings()
 
 
 def depth_normals(
-    camera: Camera, depth: Float[np.ndarray, "height width"], window: int = _WINDOW
+    camera: Camera, depth: Float[np.ndarray, "height width"], window: int = _SETTINGS.window_px
 ) -> Float[np.ndarray, "height width 3"]:
     """Fit a plane to the points around each pixel.
 
     A plane's inverse depth is linear in the picture, 1/z = a x + b y + c, so the fit is a small linear least squares
     problem; neighbours count the less the more their depth differs (points behind an edge do not count).
+
+    The plane of the points p with n . p = 1 meets the ray p = z (x, y, -1) of a pixel at 1/z = n . (x, y, -1), so
+    n = (a, b, -c) up to its length. The fit is about each pixel's own ray: x and y are differences to it, which are the
+    same few numbers everywhere. With sums over the window weighted by w, a and b solve
+
+        [xx xy] [a]   [xz]
+        [xy yy] [b] = [yz],    all moments about the weighted mean, e.g. xx = S(w x x) - S(w x)^2 / S(w).
 
     Args:
         camera: of the depth.
@@ -35,25 +61,26 @@ def depth_normals(
     rays = camera.rays_camera()
     steps = np.abs(np.diff(inverse, axis=1))[known[:, 1:] & known[:, :-1]]
     scale = np.median(steps) if len(steps) else 0.0
-    tolerance = np.maximum(0.02 * inverse, 3.0 * scale)
+    tolerance = np.maximum(_SETTINGS.tolerance * inverse, _SETTINGS.tolerance_steps * scale)
     xx, xy, yy, x1, y1, ww, xz, yz, wz = (np.zeros(depth.shape) for _ in range(9))
     for dy in range(-window, window + 1):
         for dx in range(-window, window + 1):
             other = _shifted(inverse, dy, dx)
             x, y = dx / float(camera.intrinsics[0]), -dy / float(camera.intrinsics[1])
+            # Geman and McClure's weight, 1 / (1 + e^2)^2: 1/4 at the tolerance, next to none at three times that
             weight = (other > 0) / (1.0 + ((other - inverse) / np.maximum(tolerance, 1e-12)) ** 2) ** 2
             xx, xy, yy = xx + x * x * weight, xy + x * y * weight, yy + y * y * weight
             x1, y1, ww = x1 + x * weight, y1 + y * weight, ww + weight
             weight *= other
             xz, yz, wz = xz + x * weight, yz + y * weight, wz + weight
     ww = np.maximum(ww, 1e-9)
-    # without c: the slopes from the moments about the mean
+    # without c: the slopes from the moments about the mean; 1e-9 leaves a lone pixel a plane that faces the camera
     xx, xy, yy = xx - x1 * x1 / ww + 1e-9, xy - x1 * y1 / ww, yy - y1 * y1 / ww + 1e-9
     xz, yz = xz - x1 * wz / ww, yz - y1 * wz / ww
     determinant = np.maximum(xx * yy - xy * xy, 1e-18)
     a, b = (yy * xz - xy * yz) / determinant, (xx * yz - xy * xz) / determinant
     c = (wz - a * x1 - b * y1) / ww
-    # the plane n.p = 1 with p = z (x, y, -1): 1/z = n.(x, y, -1); a, b, c are about the pixel's own ray
+    # c is the value at the pixel's own ray; where x = y = 0, the plane's is a x and b y less
     normal = np.stack([a, b, -(c - a * rays[..., 0] - b * rays[..., 1])], axis=-1)
     normal *= -np.sign(np.sum(normal * rays, axis=-1, keepdims=True))
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
@@ -71,7 +98,7 @@ def view_normals(
         Unit normals in the camera frame (OpenGL), 0 where the depth is unknown.
     """
     hits = rays.camera_hits(camera)
-    agrees = (hits.depth > 0) & (np.abs(hits.depth - depth) < _AGREEMENT * depth)
+    agrees = (hits.depth > 0) & (np.abs(hits.depth - depth) < _SETTINGS.agreement * depth)
     return np.where(agrees[..., None], hits.normal_camera, depth_normals(camera, depth))
 
 

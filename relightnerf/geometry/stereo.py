@@ -21,15 +21,57 @@ from relightnerf.geometry.mesh import fuse_mesh
 from relightnerf.geometry.raycast import RayScene
 from relightnerf.progress import track
 
-_MOST_PIXELS = 400 * 400
-_NEIGHBOURS, _BEST_ANGLE_DEG, _WIDEST_ANGLE_DEG = 6, 15.0, 60.0
-_REACH, _DEPTHS = 0.08, 37
-_SMOOTH_PIXELS = 1.5
-_WINDOW = 7
-_LEAST_VARIANCE = 1e-6
-_UNSEEN_COST, _POOREST_COST = 1.2, 0.7
-_STEP_PENALTY, _JUMP_PENALTY = 0.02, 0.2
-_CONFIRMED, _ON_SURFACE = 0.01, 0.02
+
+@dataclass(frozen=True)
+class StereoSettings:
+    """What tunes stereo. Costs are 1 minus a correlation: 0 for a perfect fit, 1 for none, at most 2."""
+
+    most_pixels: int = 400 * 400
+    """Pixels of the working size. Time grows in proportion to it. At the half, a step of the sweep is less than a third
+    of a pixel, and depth less exact."""
+    neighbours: int = 6
+    """Other views that a view is compared with, as far as there are any. Half of them decide (others may not see a
+    place), and 3 correlations outvote one chance fit; more take more time, at worse angles."""
+    best_angle_deg: float = 15.0
+    """Best angle at the subject between two views. At half of it, depth is half as exact; at twice it, windows look
+    unlike each other and more is hidden."""
+    widest_angle_deg: float = 60.0
+    """Views further apart than this do not take part: beyond, most surfaces that one sees face away from the other or
+    are too foreshortened to correlate."""
+    reach: float = 0.08
+    """Search range to either side, natural logarithm of depth. Fields are 1 % off in the median, but a third of their
+    pixels is off by more than 2 %. A wider search takes longer and finds repetitions of a texture."""
+    depths: int = 37
+    """Steps over that range, 0.44 % of the depth each. Seen 15 degrees apart, that is half a pixel at the working size
+    (focal length about 480 pixels): a coarser one would step over a correlation's peak, a finer one is left to the
+    parabola through three steps."""
+    smooth_px: float = 1.5
+    """Standard deviation of the Gaussian that smoothes the depth to start from. Windows follow that depth's shape, so
+    its bumps must not be in it; a wider one would round edges that are right."""
+    window_px: int = 7
+    """Side of the windows that are correlated. Smaller ones fit in too many places, larger ones blur depth at edges."""
+    least_variance: float = 1e-6
+    """Least variance of a window, of grey values in [0, 1]: a quarter of a step of 8 bits, squared. It keeps noise of
+    flat windows from correlating."""
+    unseen_cost: float = 1.2
+    """Cost where another view's picture ends: worse than no correlation, so that what that view sees counts first."""
+    poorest_cost: float = 0.7
+    """Depth with a higher cost is dropped: a correlation below 0.3 is reached by chance."""
+    step_penalty: float = 0.02
+    """Cost of a difference of one step between neighbouring pixels: small, as surfaces that slant unlike the start's
+    need such steps all along."""
+    jump_penalty: float = 0.2
+    """Cost of any larger difference, once however large: an edge needs only one. Much less lets single pixels jump to
+    chance fits, much more rounds off what is thin."""
+    confirmed: float = 0.01
+    """Another view confirms a depth if its own differs by less than this part: two steps of the sweep. With twice as
+    much, depth as inexact as a field's without stereo would pass (70 % of it is within 2 %)."""
+    on_surface: float = 0.02
+    """Depth is kept where the mesh of all confirmed depth lies within this part of it: its voxels are 0.3 % or more of
+    the depth and cut across thin things, so it is given more room than two views are."""
+
+
+_SETTINGS = StereoSettings()
 
 
 @dataclass(frozen=True)
@@ -47,14 +89,18 @@ class StereoView:
     depth: Float[np.ndarray, "height width"]
 
 
-def working_camera(camera: Camera) -> Camera:
+def working_camera(camera: Camera, settings: StereoSettings = _SETTINGS) -> Camera:
     """Return the camera at the size that stereo works at: its own, or about 400x400 pixels if it is larger."""
-    scale = min(1.0, math.sqrt(_MOST_PIXELS / (camera.width * camera.height)))
+    scale = min(1.0, math.sqrt(settings.most_pixels / (camera.width * camera.height)))
     return camera.resampled(max(round(scale * camera.width), 1), max(round(scale * camera.height), 1))
 
 
-def neighbours(views: Sequence[StereoView], index: int) -> list[int]:
-    """Return the views that see what is in the middle of a view from beside, best angles first."""
+def neighbours(views: Sequence[StereoView], index: int, settings: StereoSettings = _SETTINGS) -> list[int]:
+    """Return the views that see what is in the middle of a view from beside, best angles first.
+
+    An angle is as good as its ratio to the best one: depth is exact in proportion to it, and windows become unlike each
+    other in proportion to it.
+    """
     depth, camera = views[index].depth, views[index].camera
     if not (depth > 0).any():
         return []
@@ -68,13 +114,13 @@ def neighbours(views: Sequence[StereoView], index: int) -> list[int]:
         first, second = (position - middle for position in (camera.position, view.camera.position))
         cosine = first @ second / max(float(np.linalg.norm(first) * np.linalg.norm(second)), 1e-12)
         angle = max(math.degrees(math.acos(np.clip(cosine, -1.0, 1.0))), 0.1)
-        if angle < _WIDEST_ANGLE_DEG:
-            rated.append((abs(math.log(angle / _BEST_ANGLE_DEG)), other))
-    return [other for _, other in sorted(rated)[:_NEIGHBOURS]]
+        if angle < settings.widest_angle_deg:
+            rated.append((abs(math.log(angle / settings.best_angle_deg)), other))
+    return [other for _, other in sorted(rated)[: settings.neighbours]]
 
 
 def swept_depth(
-    view: StereoView, others: Sequence[StereoView]
+    view: StereoView, others: Sequence[StereoView], settings: StereoSettings = _SETTINGS
 ) -> tuple[Float[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
     """Search each pixel's depth within 8 % of what is known.
 
@@ -85,18 +131,21 @@ def swept_depth(
     Args:
         view: with the depth to start from.
         others: at least one.
+        settings: of the search.
 
     Returns:
         Depth, 0 where it was unknown, and the cost that was reached, in [0, 2].
     """
     known = view.depth > 0
-    covered = ndimage.gaussian_filter(known.astype(np.float64), _SMOOTH_PIXELS)
-    logs = ndimage.gaussian_filter(np.log(np.where(known, view.depth, 1.0)), _SMOOTH_PIXELS)
+    # a mean over what is known only: the unknown adds log 1 = 0 to the sum and nothing to the weight
+    covered = ndimage.gaussian_filter(known.astype(np.float64), settings.smooth_px)
+    logs = ndimage.gaussian_filter(np.log(np.where(known, view.depth, 1.0)), settings.smooth_px)
     start = np.exp(logs / np.maximum(covered, 1e-6))
-    offsets = np.linspace(-_REACH, _REACH, _DEPTHS)
-    costs = _sweep(view, others, start, offsets)
-    smooth = _semi_global(costs)
-    best = smooth.argmin(axis=0).clip(1, _DEPTHS - 2)
+    offsets = np.linspace(-settings.reach, settings.reach, settings.depths)
+    costs = _sweep(view, others, start, offsets, settings)
+    smooth = _semi_global(costs, settings)
+    best = smooth.argmin(axis=0).clip(1, settings.depths - 2)
+    # the least place of the parabola through the costs at -1, 0 and 1
     before, at, after = (np.take_along_axis(smooth, best[None] + shift, axis=0)[0] for shift in (-1, 0, 1))
     part = np.clip((before - after) / np.maximum(2.0 * (before - 2.0 * at + after), 1e-6), -0.5, 0.5)
     offset = offsets[0] + (best + part) * (offsets[1] - offsets[0])
@@ -104,21 +153,26 @@ def swept_depth(
     return depth, np.take_along_axis(costs, best[None], axis=0)[0]
 
 
-def agreed_depths(views: Sequence[StereoView]) -> list[Float[np.ndarray, "height width"]]:
+def agreed_depths(
+    views: Sequence[StereoView], settings: StereoSettings = _SETTINGS
+) -> list[Float[np.ndarray, "height width"]]:
     """Return each view's depth where stereo found it, another view confirms it, and the mesh of all of it lies there.
 
     Args:
         views: of one capture.
+        settings: of the search and of what counts as agreement.
 
     Returns:
         Depth along each camera's -z, world units, 0 where the photos do not tell it.
     """
-    near = [neighbours(views, index) for index in range(len(views))]
+    near = [neighbours(views, index, settings) for index in range(len(views))]
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # what it calls lets other threads work
-        swept = pool.map(lambda index: _found(views[index], [views[other] for other in near[index]]), range(len(views)))
+        swept = pool.map(
+            lambda index: _found(views[index], [views[other] for other in near[index]], settings), range(len(views))
+        )
         found = list(track(swept, "stereo", len(views)))
     confirmed = [
-        np.where(_confirmations(view, [found[other] for other in beside]), view.depth, 0.0).astype(np.float32)
+        np.where(_confirmations(view, [found[other] for other in beside], settings), view.depth, 0.0).astype(np.float32)
         for view, beside in zip(found, near, strict=True)
     ]
     try:
@@ -127,23 +181,33 @@ def agreed_depths(views: Sequence[StereoView]) -> list[Float[np.ndarray, "height
         )
     except InputError:  # photos without texture: there is nothing to agree on
         return [np.zeros_like(view.depth) for view in views]
-    return [_on_surface(view, rays) for view in found]
+    return [_on_surface(view, rays, settings) for view in found]
 
 
-def _found(view: StereoView, others: Sequence[StereoView]) -> StereoView:
+def _found(view: StereoView, others: Sequence[StereoView], settings: StereoSettings) -> StereoView:
     """Return the view with the depth where stereo fits well enough."""
     if not others:
         return replace(view, depth=np.zeros_like(view.depth))
-    depth, cost = swept_depth(view, others)
-    return replace(view, depth=np.where(cost < _POOREST_COST, depth, np.float32(0.0)))
+    depth, cost = swept_depth(view, others, settings)
+    return replace(view, depth=np.where(cost < settings.poorest_cost, depth, np.float32(0.0)))
 
 
 def _sweep(
-    view: StereoView, others: Sequence[StereoView], start: Float[np.ndarray, "height width"], offsets: np.ndarray
+    view: StereoView,
+    others: Sequence[StereoView],
+    start: Float[np.ndarray, "height width"],
+    offsets: np.ndarray,
+    settings: StereoSettings,
 ) -> Float[np.ndarray, "depths height width"]:
-    """Return the cost of each depth ``start * exp(offset)``."""
+    """Return the cost of each depth ``start * exp(offset)``.
+
+    With E the mean over a window, a and b the grey values of two views, the correlation is
+    (E[ab] - E[a] E[b]) / sqrt(var a var b). A factor or an offset of the grey values changes nothing, so exposure does
+    not matter.
+    """
     own = _grey(view.image)
-    mean, variance = _moments(own)
+    mean, variance = _moments(own, settings)
+    # a pixel's point is its ray times depth, so in the other camera all depths lie on turned * exp(offset) + shift
     rays = view.camera.rays_camera() * start[..., None]
     sides = []
     for other in others:
@@ -159,17 +223,28 @@ def _sweep(
             fx, fy, cx, cy = camera.intrinsics.astype(np.float32)
             column, row = cx - 0.5 + fx * x / along, cy - 0.5 - fy * y / along
             seen = cv2.remap(image, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            other_mean, other_variance = _moments(seen)
-            cost = 1.0 - (_window_mean(own * seen) - mean * other_mean) / np.sqrt(variance * other_variance)
+            other_mean, other_variance = _moments(seen, settings)
+            covariance = _window_mean(own * seen, settings) - mean * other_mean
+            cost = 1.0 - covariance / np.sqrt(variance * other_variance)
             inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (z < 0)
-            each.append(np.where(inside, cost, np.float32(_UNSEEN_COST)))
+            each.append(np.where(inside, cost, np.float32(settings.unseen_cost)))
+        # a place may be hidden from some views, which then see anything: the better half is believed
         better = (len(each) + 1) // 2
         costs[number] = np.partition(np.stack(each), better - 1, axis=0)[:better].mean(axis=0)
     return costs
 
 
-def _semi_global(costs: Float[np.ndarray, "depths height width"]) -> Float[np.ndarray, "depths height width"]:
-    """Sum the costs along rows and columns, both ways: a small step costs a little, a jump more."""
+def _semi_global(
+    costs: Float[np.ndarray, "depths height width"], settings: StereoSettings
+) -> Float[np.ndarray, "depths height width"]:
+    """Sum the costs along rows and columns, both ways: a small step costs a little, a jump more.
+
+    Along a line, with C the cost of pixel p at depth d and q the pixel before (Hirschmueller 2008, equation 13),
+
+        L(p, d) = C(p, d) + min(L(q, d), L(q, d - 1) + step, L(q, d + 1) + step, min L(q) + jump) - min L(q).
+
+    It is the cost of the best path that ends there; taking off min L(q), which is the same for all d, bounds it.
+    """
     total = np.zeros_like(costs)
     for axis in (1, 2):
         for way in (1, -1):
@@ -179,15 +254,15 @@ def _semi_global(costs: Float[np.ndarray, "depths height width"]) -> Float[np.nd
             for line in range(1, len(lines)):
                 last = sums[line - 1]
                 least = last.min(axis=0)
-                best = np.minimum(last, least + _JUMP_PENALTY)
-                best[1:] = np.minimum(best[1:], last[:-1] + _STEP_PENALTY)
-                best[:-1] = np.minimum(best[:-1], last[1:] + _STEP_PENALTY)
+                best = np.minimum(last, least + settings.jump_penalty)
+                best[1:] = np.minimum(best[1:], last[:-1] + settings.step_penalty)
+                best[:-1] = np.minimum(best[:-1], last[1:] + settings.step_penalty)
                 sums[line] = lines[line] + best - least
             total += np.moveaxis(sums[::way], 0, axis)
     return total
 
 
-def _confirmations(view: StereoView, others: Sequence[StereoView]) -> np.ndarray:
+def _confirmations(view: StereoView, others: Sequence[StereoView], settings: StereoSettings) -> np.ndarray:
     """Return where at least one other view has its own depth at a pixel's place."""
     points = view.camera.points_world(view.depth).reshape(-1, 3)
     confirmed = np.zeros(len(points), bool)
@@ -197,14 +272,14 @@ def _confirmations(view: StereoView, others: Sequence[StereoView]) -> np.ndarray
         inside = (column >= 0) & (column < other.camera.width) & (row >= 0) & (row < other.camera.height)
         seen = np.zeros(len(points))
         seen[inside] = other.depth[row[inside], column[inside]]
-        confirmed |= inside & (np.abs(seen - along) < _CONFIRMED * along)
+        confirmed |= inside & (np.abs(seen - along) < settings.confirmed * along)
     return confirmed.reshape(view.depth.shape) & (view.depth > 0)
 
 
-def _on_surface(view: StereoView, rays: RayScene) -> Float[np.ndarray, "height width"]:
+def _on_surface(view: StereoView, rays: RayScene, settings: StereoSettings) -> Float[np.ndarray, "height width"]:
     """Return the mesh's depth where it is that of the view: it is the mean of many views."""
     surface = rays.camera_hits(view.camera).depth
-    close = (surface > 0) & (np.abs(surface - view.depth) < _ON_SURFACE * view.depth)
+    close = (surface > 0) & (np.abs(surface - view.depth) < settings.on_surface * view.depth)
     return np.where(close, surface, 0.0).astype(np.float32)
 
 
@@ -212,11 +287,12 @@ def _grey(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "heig
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255.0)
 
 
-def _moments(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(image: np.ndarray, settings: StereoSettings) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and variance of each pixel's window."""
-    mean = _window_mean(image)
-    return mean, np.maximum(_window_mean(image * image) - mean * mean, np.float32(_LEAST_VARIANCE))
+    mean = _window_mean(image, settings)
+    variance = _window_mean(image * image, settings) - mean * mean
+    return mean, np.maximum(variance, np.float32(settings.least_variance))
 
 
-def _window_mean(image: np.ndarray) -> np.ndarray:
-    return cv2.blur(image, (_WINDOW, _WINDOW), borderType=cv2.BORDER_REFLECT)
+def _window_mean(image: np.ndarray, settings: StereoSettings) -> np.ndarray:
+    return cv2.blur(image, (settings.window_px, settings.window_px), borderType=cv2.BORDER_REFLECT)

@@ -7,8 +7,11 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 _GAP = 4
+"""Between pictures and around them, pixels."""
 _BAR = 16
+"""Height of the bar above each picture that its label stands in, pixels."""
 _FONT_SIZE = 11
+"""Of the labels, pixels: what the bar has room for."""
 _BACKGROUND = (24, 24, 24)
 _INK = (235, 235, 235)
 

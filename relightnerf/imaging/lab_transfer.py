@@ -1,5 +1,6 @@
 """Colour matching: the mean and spread of LAB values of relit pictures are made those of the photo."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -7,8 +8,19 @@ from jaxtyping import Bool, Float
 
 MatchMode = Literal["joint", "image", "off"]
 
-_GREATEST_GAIN = 3.0
-_LEAST_SPREAD = 1e-3
+
+@dataclass(frozen=True)
+class MatchSettings:
+    """What tunes the match of a relit picture's LAB values."""
+
+    greatest_gain: float = 3.0
+    """Largest factor on a channel's spread, and its reciprocal the smallest: a nearly grey picture would get its noise
+    and blocks of its codec blown up to the photo's colours."""
+    least_spread: float = 1e-3
+    """A channel whose standard deviation is less, in LAB units (L to 100), is flat: it is shifted only."""
+
+
+_SETTINGS = MatchSettings()
 
 
 def match_images(
@@ -45,8 +57,9 @@ def match_images(
 def _matched(values: np.ndarray, counted: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Apply the shift and scale that take the ``counted`` values' statistics to the ``target``'s."""
     mean, spread = counted.mean(axis=(0, 1)), counted.std(axis=(0, 1))
-    gain = target.std(axis=0) / np.maximum(spread, _LEAST_SPREAD)
-    gain = np.where(spread < _LEAST_SPREAD, 1.0, np.clip(gain, 1.0 / _GREATEST_GAIN, _GREATEST_GAIN))
+    least, greatest = _SETTINGS.least_spread, _SETTINGS.greatest_gain
+    gain = target.std(axis=0) / np.maximum(spread, least)
+    gain = np.where(spread < least, 1.0, np.clip(gain, 1.0 / greatest, greatest))
     return (values - mean) * gain + target.mean(axis=0)
 
 

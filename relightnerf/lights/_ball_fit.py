@@ -1,6 +1,7 @@
 """The direction of a light, fitted to a photo of a gray ball."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,21 +10,52 @@ from torch import Tensor
 
 from relightnerf.imaging.color import LUMINANCE
 
-_GRID = 48
-_EDGE = 0.96
-_CLIPPED = 0.985
-_STARTS = 9
-_FIRST_SPREAD = 0.2
-_FIRST_STEPS = 12
-_ROUNDS = 3
-_STEPS = 40
-_LEAST_SPREAD = 0.05
-_GRADIENT_PRIOR = 1.0
-_FEWEST = 16
+
+@dataclass(frozen=True)
+class BallFitSettings:
+    """What tunes the fit; values are linear, the brightest one 1."""
+
+    blocks: int = 48
+    """Blocks across the ball that pixels are averaged over: some 1700 samples for 9 parameters. More take time and
+    leave noise in."""
+    edge: float = 0.96
+    """Samples further from the middle are left out, in radii: there, normals turn by 16 degrees within 4 % of the
+    radius, and pixels mix ball and background."""
+    clipped: float = 0.985
+    """Values from this part of the largest one are left out: they may be clipped. A ball that is not clipped loses a
+    few samples about its brightest place, which say little of where that is."""
+    starts: int = 9
+    """Directions that the fit starts from: the loss has a minimum on either side where a highlight is an outlier. One
+    from behind the camera and two rings of four lie about 45 degrees apart, all on the half that can light what is
+    seen."""
+    first_spread: float = 0.2
+    """Spread of the robust loss for the first fits: wide, as from a wrong direction most residuals are large, and a
+    narrow loss would take them all for outliers."""
+    first_steps: int = 12
+    """Steps of L-BFGS from each start, enough to tell which one is best."""
+    rounds: int = 3
+    """How often the spread is adapted to the residuals, and the fit goes on."""
+    steps: int = 40
+    """Largest number of steps in each round."""
+    spread_medians: float = 3.0
+    """The spread in medians of the absolute residuals (2 standard deviations of noise): highlights are further out."""
+    least_spread: float = 0.05
+    """Least spread: on a clean ball the median is next to 0, and every small fault of the model would be an outlier."""
+    gradient_prior: float = 1.0
+    """Weight of the square of the gradient over the light's strength, beside a loss of at most 1. Light from behind the
+    camera and a gradient explain the same, so without it the direction is open; a true gradient of a tenth costs
+    0.01."""
+    fewest: int = 16
+    """Samples below which there is no fit: about twice the parameters."""
+
+
+_SETTINGS = BallFitSettings()
 
 
 def fit_ball_direction(
-    image_linear: Float[np.ndarray, "height width *channels"], mask: Bool[np.ndarray, "height width"] | None = None
+    image_linear: Float[np.ndarray, "height width *channels"],
+    mask: Bool[np.ndarray, "height width"] | None = None,
+    settings: BallFitSettings = _SETTINGS,
 ) -> Float[np.ndarray, "3"]:
     """Fit the direction towards the light that a gray ball, e.g. a light probe, is photographed under.
 
@@ -44,6 +76,7 @@ def fit_ball_direction(
     Args:
         image_linear: linear values of any exposure; channels are weighted as luminance, a single one is taken as it is.
         mask: true on the ball, whose disc it gives; without it the ball is the largest circle in the picture.
+        settings: of the fit.
 
     Returns:
         The unit vector towards the light in the camera frame (x right, y up, z towards the viewer).
@@ -51,13 +84,17 @@ def fit_ball_direction(
     Raises:
         ValueError: too few pixels show the ball, or all are equal.
     """
-    normal, value = _samples(_gray(image_linear), mask)
-    coarse = [_minimized(_parameters(start, value), normal, value, _FIRST_SPREAD, _FIRST_STEPS) for start in _starts()]
-    best = min(coarse, key=lambda parameters: float(_loss(parameters, normal, value, _FIRST_SPREAD)))
-    for _ in range(_ROUNDS):
+    normal, value = _samples(_gray(image_linear), mask, settings)
+    wide, prior = settings.first_spread, settings.gradient_prior
+    coarse = [
+        _minimized(_parameters(start, value), normal, value, wide, prior, settings.first_steps)
+        for start in _starts(settings.starts)
+    ]
+    best = min(coarse, key=lambda parameters: float(_loss(parameters, normal, value, wide, prior)))
+    for _ in range(settings.rounds):
         residual = (_ball(best, normal) - value).abs()
-        spread = max(3.0 * float(residual.median()), _LEAST_SPREAD)
-        best = _minimized(best, normal, value, spread, _STEPS)
+        spread = max(settings.spread_medians * float(residual.median()), settings.least_spread)
+        best = _minimized(best, normal, value, spread, prior, settings.steps)
     return torch.nn.functional.normalize(best[:3], dim=0).numpy()
 
 
@@ -69,7 +106,9 @@ def _gray(image: np.ndarray) -> Float[np.ndarray, "height width"]:
 
 
 def _samples(
-    gray: Float[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"] | None
+    gray: Float[np.ndarray, "height width"],
+    mask: Bool[np.ndarray, "height width"] | None,
+    settings: BallFitSettings,
 ) -> tuple[Float[Tensor, "samples 3"], Float[Tensor, " samples"]]:
     """Return normals and values (the largest 1) of pixels on the ball, averaged over blocks of a large picture."""
     height, width = gray.shape
@@ -80,26 +119,26 @@ def _samples(
         rows, columns = np.nonzero(mask)
         centre = (rows.mean() + 0.5, columns.mean() + 0.5) if len(rows) else (0.0, 0.0)
         radius = max(math.sqrt(len(rows) / math.pi), 1e-6)
-    block = max(1, int(2 * radius / _GRID))
+    block = max(1, int(2 * radius / settings.blocks))
     trimmed = (slice(0, height // block * block), slice(0, width // block * block))
     blocks = (height // block, block, width // block, block)
     value = gray[trimmed].reshape(blocks).mean((1, 3))
     whole = mask[trimmed].reshape(blocks).all((1, 3))
     down, across = np.meshgrid(*(block * (np.arange(n) + 0.5) for n in value.shape), indexing="ij")
     x, y = (across - centre[1]) / radius, (centre[0] - down) / radius
-    used = whole & (x**2 + y**2 < _EDGE**2) & np.isfinite(value)
-    used &= value < _CLIPPED * np.max(value[used], initial=0.0)
-    if used.sum() < _FEWEST or np.ptp(value[used]) <= 0:
+    used = whole & (x**2 + y**2 < settings.edge**2) & np.isfinite(value)
+    used &= value < settings.clipped * np.max(value[used], initial=0.0)
+    if used.sum() < settings.fewest or np.ptp(value[used]) <= 0:
         raise ValueError(f"{int(used.sum())} pixels of a gray ball, or all of one value: no direction can be fitted")
     x, y, value = x[used], y[used], value[used] / value[used].max()
     normal = np.stack([x, y, np.sqrt(1.0 - x**2 - y**2)], axis=-1)
     return torch.from_numpy(normal), torch.from_numpy(value)
 
 
-def _starts() -> Float[Tensor, "starts 3"]:
+def _starts(count: int) -> Float[Tensor, "starts 3"]:
     """Return directions all over the half that faces the camera: one from behind it, rings of elevation 60 and 15."""
-    ring = 2.0 * np.pi * np.arange(_STARTS - 1) / (_STARTS - 1)
-    z = np.where(np.arange(_STARTS - 1) % 2, math.sin(math.radians(60)), math.sin(math.radians(15)))
+    ring = 2.0 * np.pi * np.arange(count - 1) / (count - 1)
+    z = np.where(np.arange(count - 1) % 2, math.sin(math.radians(60)), math.sin(math.radians(15)))
     around = np.stack([np.sqrt(1 - z**2) * np.cos(ring), np.sqrt(1 - z**2) * np.sin(ring), z], axis=-1)
     return torch.from_numpy(np.concatenate([[[0.0, 0.0, 1.0]], around]))
 
@@ -114,6 +153,7 @@ def _minimized(
     normal: Float[Tensor, "samples 3"],
     value: Float[Tensor, " samples"],
     spread: float,
+    gradient_prior: float,
     steps: int,
 ) -> Float[Tensor, "9"]:
     free = parameters.clone().requires_grad_()
@@ -121,7 +161,7 @@ def _minimized(
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = _loss(free, normal, value, spread)
+        loss = _loss(free, normal, value, spread, gradient_prior)
         loss.backward()
         return loss
 
@@ -129,15 +169,25 @@ def _minimized(
     return free.detach()
 
 
-def _loss(parameters: Tensor, normal: Tensor, value: Tensor, spread: float) -> Tensor:
+def _loss(parameters: Tensor, normal: Tensor, value: Tensor, spread: float, gradient_prior: float) -> Tensor:
     square = ((_ball(parameters, normal) - value) / spread) ** 2
     relative = parameters[4:7] / parameters[7].exp()
-    return (square / (1.0 + square)).mean() + _GRADIENT_PRIOR * (relative**2).sum()
+    return (square / (1.0 + square)).mean() + gradient_prior * (relative**2).sum()
 
 
 def _ball(parameters: Float[Tensor, "9"], normal: Float[Tensor, "samples 3"]) -> Float[Tensor, " samples"]:
+    """Return the model's values.
+
+    s is the mean of max(0, cosine + softness t) over a disc whose points lie at t in [-1, 1] with the density
+    2/pi sqrt(1 - t^2); with x = cosine / softness, clipped to [-1, 1], the integral from t = -x to 1 is
+
+        softness 2/pi (x (pi/4 + (x sqrt(1 - x^2) + arcsin x) / 2) + (1 - x^2)^(3/2) / 3),
+
+    which is the cosine itself at x = 1 and 0 at x = -1. Strength and softness are positive by their parametrisation.
+    """
     direction = torch.nn.functional.normalize(parameters[:3], dim=0)
     softness = torch.sigmoid(parameters[8])
+    # not quite to -1 and 1, where the root has no derivative
     x = (normal @ direction / softness).clamp(-1 + 1e-9, 1 - 1e-9)
     root = (1.0 - x**2).sqrt()
     partly = 2.0 / math.pi * (x * (math.pi / 4 + (x * root + x.asin()) / 2) + root**3 / 3)

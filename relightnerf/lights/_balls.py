@@ -8,7 +8,9 @@ from relightnerf.lights._canonical import AMBIENT_RADIANCE, DISC_RADIUS_DEG, IRR
 from relightnerf.lights._lighting import Lighting
 
 _ALBEDO = 0.8
+"""Of the ball: that of the all-white scene of cues (``WHITE_ALBEDO``), so that it is as bright as they are."""
 _BACKGROUND = 24 / 255
+"""sRGB of the contact sheets' ground."""
 
 
 def gray_ball(direction_camera: Float[np.ndarray, "3"], size: int) -> UInt8[np.ndarray, "size size 3"]:

@@ -9,6 +9,7 @@ from relightnerf.errors import InputError
 
 LightFrame = Literal["world", "camera"]
 _Z_UP = (0.0, 0.0, 1.0)
+"""Up in the frame that azimuth and elevation are defined in."""
 
 
 def normalized_direction(direction: Float[np.ndarray, "3"], name: str = "light") -> Float[np.ndarray, "3"]:

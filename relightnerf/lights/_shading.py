@@ -1,5 +1,7 @@
 """Radiance of surfaces painted white, without learning: Lambert, light from six sides, and a guess of bounces."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -9,9 +11,24 @@ SHADINGS = 8
 """Terms of the shading: the disc, six ambient lobes, and bounced light."""
 TYPICAL_SHADING = 0.4
 """Mean luminance that the shading of a photo's own light is brought to before the new light's is divided by it."""
-_BOUNCE_ALBEDO = 0.35
-_DAMPING = 0.03
-_LARGEST_RATIO = 6.0
+
+
+@dataclass(frozen=True)
+class ShadingSettings:
+    """What tunes how a photo's shading is divided out."""
+
+    bounce_albedo: float = 0.35
+    """Albedo of surfaces nearby, which throw back light where they hide the ambient: a guess for all scenes, about that
+    of mixed indoor materials. Without it, corners come out black; a white room would have twice as much."""
+    damping: float = 0.03
+    """Added to both shadings before they are divided; the mean is 0.4. Where a photo's shadow is darker than this, its
+    noise and the error of its shading are as large as itself, and a full ratio would show them in the light."""
+    largest_ratio: float = 6.0
+    """Largest factor on linear values, 2.6 stops: what is brightened by more shows nothing but noise. Darkening may go
+    to the square of it, as it hides noise."""
+
+
+_SETTINGS = ShadingSettings()
 
 
 def shading_terms(
@@ -32,7 +49,12 @@ def shading_terms(
 def ambient_terms(
     normals: Float[np.ndarray, "*pixels 3"], ambient: Float[np.ndarray, "*pixels"]
 ) -> Float[np.ndarray, "*pixels 7"]:
-    """Return ``shading_terms`` without the disc's."""
+    """Return ``shading_terms`` without the disc's.
+
+    Two opposite lobes add up to 1, so equal amounts of all six are even ambient light: (1 + n_k) / 2 is what a surface
+    with the normal n gets from the half of the sky around the axis k, over what it gets from there facing it. Bounced
+    light comes from where ambient light is hidden, so its term is 1 less the ambient visibility.
+    """
     lobes = np.concatenate([1.0 + normals, 1.0 - normals], axis=-1) / 2.0
     return np.concatenate([ambient[..., None] * lobes, 1.0 - ambient[..., None]], axis=-1)
 
@@ -51,7 +73,7 @@ def canonical_shading(
     """
     direct = IRRADIANCE / np.pi * disc + AMBIENT_RADIANCE * ambient
     mean = direct[known].mean() if known.any() else 0.0
-    return direct + _BOUNCE_ALBEDO * mean * (1.0 - ambient)
+    return direct + _SETTINGS.bounce_albedo * mean * (1.0 - ambient)
 
 
 def shading_ratio(
@@ -70,6 +92,7 @@ def shading_ratio(
     """
     if not known.any():
         return np.ones_like(capture)
-    ratio = (target[..., None] + _DAMPING) / (capture + _DAMPING)
-    overall = (target[known].mean() + _DAMPING) / (capture[known].mean(axis=0) + _DAMPING)
-    return np.clip(np.where(known[..., None], ratio, overall), 1.0 / _LARGEST_RATIO**2, _LARGEST_RATIO)
+    damping, largest = _SETTINGS.damping, _SETTINGS.largest_ratio
+    ratio = (target[..., None] + damping) / (capture + damping)
+    overall = (target[known].mean() + damping) / (capture[known].mean(axis=0) + damping)
+    return np.clip(np.where(known[..., None], ratio, overall), 1.0 / largest**2, largest)

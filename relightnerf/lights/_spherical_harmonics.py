@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 SH_COEFFICIENTS = 16
+"""Of degrees 0 to 3: (3 + 1)^2."""
 
 
 def spherical_harmonics(directions: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 16"]:

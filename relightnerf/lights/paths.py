@@ -10,8 +10,10 @@ from relightnerf.cameras import Cameras
 from relightnerf.lights import Lighting, LightSet
 
 _SWING_DEG = 80.0
+"""How far a swinging light goes to each side, degrees: nearly grazing, where shadows are longest, and not behind."""
 _HALF_TURN_DEG = 180.0
 _PARALLEL = 1e-6
+"""Angles (radians) and sines below this are taken for 0: what is across them is rounding."""
 
 
 @dataclass(frozen=True)

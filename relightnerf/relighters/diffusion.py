@@ -37,7 +37,10 @@ from relightnerf.relighters.names import relighter_name
 from relightnerf.relighters.shading import ShadingRelighter
 
 _CAPTURE_SHADING, _CAPTURE_WHITE = "shading of the capture", "painted white in the capture's light"
+"""Names of values that are no parts of the condition image themselves; two parts are made of them."""
 _PIXELS_PER_BATCH = {"cpu": 512 * 512, "cuda": 4 * 768 * 512}
+"""Pixels of all lights that are denoised together, by device: four pictures at 768x512, the size of the small official
+weights, on a GPU, and a sixth of that on a CPU. Larger batches cost memory; lights beyond a batch are done in turn."""
 _Values = dict[str, Float[Tensor, "1 _ height width"]]
 _Shared = tuple[ViewCues | None, _Values]
 """A view's cues, if the model wants any, and the values of the parts that do not depend on the light."""

@@ -15,6 +15,8 @@ from relightnerf.lights import TYPICAL_SHADING, canonical_shading, shading_ratio
 from relightnerf.relighters.capture_light import CaptureLight, capture_shading, estimate_capture_light
 
 _EXPOSURE_VIEWS = 12
+"""About how many views, evenly chosen, tell the exposure that all share: a mean over all pixels of some changes little
+with more of them, and each costs its ambient visibility and shadows once more."""
 
 
 class ShadingRelighter:
@@ -43,6 +45,7 @@ class ShadingRelighter:
         self.light = estimate_capture_light(views, rays)
         some = [view for view in views[:: -(-len(views) // _EXPOSURE_VIEWS)] if view.known.any()]
         means = [self._capture_shading(ViewCues(view, rays), view)[view.known] @ LUMINANCE for view in some]
+        # only ratios of the light's amounts are known, so a level has to be set: a typical photo's
         self._exposure = TYPICAL_SHADING / max(float(np.concatenate(means).mean()), 1e-6) if means else 1.0
 
     def relight(

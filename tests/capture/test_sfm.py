@@ -77,7 +77,7 @@ def test_an_interrupted_search_ends_with_the_same_bytes(
     """Killed after some features, after some matches, and before the model is written."""
     _, _, whole = posed
     photos, _ = _demo()
-    monkeypatch.setattr(_pairs, "_TILE", 4)
+    monkeypatch.setattr(_pairs, "_SETTINGS", _pairs.PairSettings(tile=4))
     for name, calls in [("extract_features", 1), ("DatabaseTransaction", 2), ("incremental_mapping", 0)]:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(pycolmap, name, _killed_after(getattr(pycolmap, name), calls))

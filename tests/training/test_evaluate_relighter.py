@@ -1,6 +1,7 @@
 import importlib.util
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,13 @@ from relightnerf.errors import InputError
 from relightnerf.imaging.color import to_uint8
 from relightnerf.io.files import read_json
 from relightnerf.io.images import read_image, write_image
+from relightnerf.relighters import shading
+from relightnerf.relighters.capture_light import (
+    CaptureLightSettings,
+    PatchSettings,
+    SearchSettings,
+    estimate_capture_light,
+)
 from relightnerf.training.benchmark.relighting_report import TRUTH, PairScores, summary
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate_relighter.py"
@@ -28,8 +36,8 @@ def script() -> ModuleType:
 @pytest.fixture(autouse=True)
 def quick_shading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for the light of a photo in fewer directions and pixels: its accuracy is tested elsewhere."""
-    monkeypatch.setattr("relightnerf.relighters.capture_light._CANDIDATES", 60)
-    monkeypatch.setattr("relightnerf.relighters.capture_light._PAIRS", 2000)
+    quick = CaptureLightSettings(PatchSettings(pairs=2000), search=SearchSettings(candidates=60))
+    monkeypatch.setattr(shading, "estimate_capture_light", partial(estimate_capture_light, settings=quick))
 
 
 @pytest.fixture(scope="module")
