@@ -199,8 +199,6 @@ def _photo_psnr(pipeline: Any) -> Measure:
     view, row, column = np.unravel_index(choice, images.shape[:3])
     coordinates = torch.as_tensor(np.stack([row, column], axis=-1), dtype=torch.float32) + 0.5
     bundle = outputs.cameras.generate_rays(torch.as_tensor(view)[:, None], coordinates).to(pipeline.device)
-    if bundle.metadata:
-        bundle.metadata.pop("lights", None)
     truth = torch.as_tensor(images[view, row, column]).to(pipeline.device)
 
     @torch.no_grad()
