@@ -6,8 +6,9 @@ from diffusers import UNet2DConditionModel
 from relightnerf.diffusion.base import load_base
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, RatioCodec, RatioSettings, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
-from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT, LightUNet
+from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
 from relightnerf.diffusion.hub import require_peft
+from relightnerf.diffusion.light_unet import LightUNet
 from relightnerf.diffusion.model import ModelSettings, RelightingModel
 from relightnerf.diffusion.schedules import NoiseSchedule
 from relightnerf.errors import InputError
