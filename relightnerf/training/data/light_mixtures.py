@@ -127,6 +127,7 @@ class LightMixtures(LightPairs):
     """
 
     least_crop = 0.5
+    """See ``LightPairs``; down to half: things in more sizes, with less of the surroundings that shadows come from."""
 
     def __init__(
         self,

@@ -128,6 +128,7 @@ class NormalSamples(LightMixtures):
     """
 
     least_crop = 0.7
+    """See ``LightPairs``."""
 
     def __init__(self, root: Path, size: tuple[int, int], seed: int = 0, augment: bool = True) -> None:
         super().__init__(root, ("rgb", "depth", "normal"), size, seed, augment=augment)
