@@ -25,6 +25,7 @@ _PATTERNS = (
     "vae/config.json",
     "vae/diffusion_pytorch_model*.safetensors",
 )
+"""What is downloaded of a base."""
 
 
 @dataclass(frozen=True)

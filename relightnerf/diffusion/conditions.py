@@ -25,6 +25,7 @@ shaded             3        logarithm of what ray-cast shading, the new light's 
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -63,12 +64,83 @@ DERIVED_PARTS = {
 """Parts that are computed from others, without which they say nothing."""
 REFERENCE_PARTS = ("rgb", "depth")
 """What the reference method's ControlNet sees."""
-_GUIDE_SCALES = {"depth": 1.0, "normal": 0.3, "shading": 1.0, "shadow": 1.0}
-_NEAR, _FAR = 0.02, 0.98
-_BOUNCED, _BOUNCED_CAPTURE, _BRIGHTEST_CAPTURE = 0.06, 0.1, 100.0
-_LEAST_NORMAL = 0.5
-_REWEIGHTINGS, _OUTLIER, _RIDGE = 5, 0.5, 0.01
-_LEAST_SOURCE, _MOST_SOURCE = 0.15, 4.0
+
+
+@dataclass(frozen=True)
+class GuideSettings:
+    """How much each part counts as a decoder's guide: a factor on its values. The names are those of the parts.
+
+    The decoder compares the scaled values with ``RatioSettings.sigma_guide``: with twice the factor, half the
+    difference keeps two places apart.
+    """
+
+    depth: float = 1.0
+    """Normalised depth: a step of a tenth of the picture's depth range is a clear edge."""
+    normal: float = 0.3
+    """Less than the rest, as normals change all over a curved surface, where the ratio changes smoothly with them; a
+    larger factor leaves too few alike neighbours there, a smaller one lets the ratio run over creases."""
+    shading: float = 1.0
+    """The new light's cosine: the ratio is nearly in proportion to it."""
+    shadow: float = 1.0
+    """The new light's visibility: the ratio's hardest edges are its."""
+
+
+@dataclass(frozen=True)
+class CueSettings:
+    """What keeps the logarithms of the cues in bounds. The shipped weights were trained with these numbers."""
+
+    bounced: float = 0.06
+    """Light that surroundings throw back, as a part of the brightest white surface's; added before the logarithm of
+    ``light_cue``. 0.06 was best in a regression of log ratios over rendered scenes: with less, deep shadows are told to
+    be darker than any photo has them; with more, shadows lose their contrast."""
+    bounced_capture: float = 0.1
+    """The same for ``capture_cue``, as a part of the mean shading."""
+    brightest_capture: float = 100.0
+    """Shading over its mean that is not exceeded. Only a shading that is nearly 0 all over gets there; the bound keeps
+    its logarithm (4.6) in the range that the network has seen."""
+
+
+@dataclass(frozen=True)
+class SourceShadingSettings:
+    """How the photo's own shading is guessed from the photo alone."""
+
+    least_normal: float = 0.5
+    """Length from which on a normal counts as known. They are 1 or 0 but where resizing has mixed the two: half says
+    that most of the pixel is known."""
+    brightest: float = 5.0
+    """Luminance over its mean that is not exceeded, so that lamps and highlights pull less on the first fit, which
+    takes no outliers yet."""
+    reweightings: int = 5
+    """Times that the weights are computed anew. Each costs a 4x4 solution a photo; more change little, with one or two
+    the first, unweighted fit still shows."""
+    outlier: float = 0.5
+    """Residual, over the mean luminance, at which a pixel's weight is one half (Cauchy's constant). Albedo is the
+    noise here, and varies by about this much: with half of it most pixels would be outliers, with twice of it white and
+    black things turn the light."""
+    ridge: float = 0.01
+    """Pull of the gradient towards 0, as a part of the number of pixels. Where all normals face one way, they tell no
+    gradient, and this keeps it from taking any value; larger ones flatten the shading of photos that do tell."""
+    ridge_ambient: float = 0.01
+    """The same pull on the constant, as a part of ``ridge``: only to keep the equations solvable, since the constant
+    is about 1 in every photo and should not be made smaller."""
+    least: float = 0.15
+    """Shading over mean luminance that is not gone below: a linear model can be negative, a logarithm has none then."""
+    most: float = 4.0
+    """Shading over mean luminance that is not exceeded: brighter guesses are errors of the fit at rare normals."""
+
+
+@dataclass(frozen=True)
+class DepthRangeSettings:
+    """Which depths become 0 and 1."""
+
+    near: float = 0.02
+    """Quantile of the known depths that becomes 0, as in Marigold. With the least depth itself, one wrong pixel would
+    set the range; larger quantiles clip what is really near."""
+    far: float = 0.98
+    """Quantile that becomes 1, as in Marigold."""
+
+
+_GUIDES, _CUES, _SOURCE, _DEPTH_RANGE = GuideSettings(), CueSettings(), SourceShadingSettings(), DepthRangeSettings()
 
 
 def part_names(parts: Sequence[str]) -> tuple[str, ...]:
@@ -109,7 +181,7 @@ def guide_images(
     What is the same for all lights comes apart from what is not. Normals count less: across a curved surface they
     change everywhere, and the ratio changes smoothly with them.
     """
-    scaled = [scale * values[part] for part, scale in _GUIDE_SCALES.items() if part in values]
+    scaled = [scale * values[part] for part, scale in asdict(_GUIDES).items() if part in values]
     counts = sorted({len(channels) for channels in scaled})
     return [torch.cat([channels for channels in scaled if len(channels) == count], dim=1) for count in counts]
 
@@ -129,7 +201,7 @@ def light_cue(
 
     0.06 for a surface that faces the light and sees everything, -2.8 for one that gets nothing but what others throw
     back, for which 6 % of the brightest is added. What relighting multiplies a photo by has a logarithm nearly linear
-    in it (0.06 is best in a regression over rendered scenes).
+    in it (Lambert: the ratio of two pictures of one scene is that of its shadings, whatever its albedo).
 
     Args:
         shading: cosine between normal and light, in [0, 1].
@@ -138,7 +210,7 @@ def light_cue(
     """
     brightest = IRRADIANCE / math.pi + AMBIENT_RADIANCE
     radiance = (IRRADIANCE / math.pi * shading * shadow + AMBIENT_RADIANCE * ambient_visibility) / brightest
-    return (radiance + _BOUNCED).log()
+    return (radiance + _CUES.bounced).log()
 
 
 def capture_cue(
@@ -153,13 +225,14 @@ def capture_cue(
     counted = known.to(shading.dtype)
     mean = (shading * counted).sum((-2, -1), keepdim=True) / counted.sum((-2, -1), keepdim=True).clamp(min=1.0)
     relative = shading / mean.clamp(min=1e-6)
-    return (relative.clamp(max=_BRIGHTEST_CAPTURE) + _BOUNCED_CAPTURE).log() * counted
+    return (relative.clamp(max=_CUES.brightest_capture) + _CUES.bounced_capture).log() * counted
 
 
 def source_shading(
     rgb: Float[Tensor, "*batch 3 height width"],
     normal: Float[Tensor, "*batch 3 height width"],
     ambient_visibility: Float[Tensor, "*batch 1 height width"],
+    settings: SourceShadingSettings = _SOURCE,
 ) -> Float[Tensor, "*batch 1 height width"]:
     """Return a guess of how the photo itself is lit: the logarithm of its shading over its mean luminance.
 
@@ -171,25 +244,34 @@ def source_shading(
         rgb: sRGB in [0, 1].
         normal: unit, 0 where unknown.
         ambient_visibility: ambient visibility.
+        settings: numbers of the fit.
     """
-    known = (normal.square().sum(-3, keepdim=True) > _LEAST_NORMAL**2).to(rgb.dtype)
+    # Model: luminance / mean = v (a + b . n) + noise, for ambient visibility v and normal n. Irradiance of a distant
+    # environment is c4 L00 + 2 c2 (L11 x + L1-1 y + L10 z) + terms of degree 2 (Ramamoorthi and Hanrahan 2001, "An
+    # Efficient Representation for Irradiance Environment Maps", eq. 13); degree 2 is left out, as four numbers are all
+    # that a photo with unknown albedo tells. So the basis has the columns v and v n, the amounts are (a, b).
+    known = (normal.square().sum(-3, keepdim=True) > settings.least_normal**2).to(rgb.dtype)
     weights = torch.tensor(LUMINANCE, dtype=rgb.dtype, device=rgb.device)[:, None, None]
     luminance = (linear_from_srgb(rgb) * weights).sum(-3, keepdim=True)
     mean = (luminance * known).sum((-2, -1), keepdim=True) / known.sum((-2, -1), keepdim=True).clamp(min=1.0)
-    wanted = (luminance / mean.clamp(min=1e-3)).clamp(max=5.0).flatten(-2).transpose(-2, -1)
+    wanted = (luminance / mean.clamp(min=1e-3)).clamp(max=settings.brightest).flatten(-2).transpose(-2, -1)
     basis = (
         (known * ambient_visibility * torch.cat([torch.ones_like(ambient_visibility), normal], dim=-3))
         .flatten(-2)
         .transpose(-2, -1)
     )
-    ridge = _RIDGE * known.sum((-3, -2, -1))[..., None].clamp(min=1.0) * torch.tensor([0.01, 1.0, 1.0, 1.0]).to(rgb)
+    # the sums below grow with the number of pixels, so the ridge does, too: the result is the same at every size
+    pulls = torch.tensor([settings.ridge_ambient, 1.0, 1.0, 1.0]).to(rgb)
+    ridge = settings.ridge * known.sum((-3, -2, -1))[..., None].clamp(min=1.0) * pulls
+    # Cauchy's loss c^2 / 2 log(1 + (r / c)^2) of residuals r has the slope r / (1 + (r / c)^2) = w r. At its minimum
+    # B' W (B x - y) = 0: normal equations whose weights are taken from the last solution (Holland and Welsch 1977).
     weight = torch.ones_like(wanted)
-    for _ in range(_REWEIGHTINGS):
+    for _ in range(settings.reweightings):
         weighted = (basis * weight).transpose(-2, -1)
         amounts = torch.linalg.solve(weighted @ basis + torch.diag_embed(ridge), weighted @ wanted)
-        weight = 1.0 / (1.0 + ((wanted - basis @ amounts) / _OUTLIER).square())
+        weight = 1.0 / (1.0 + ((wanted - basis @ amounts) / settings.outlier).square())
     shading = (basis @ amounts).transpose(-2, -1).reshape(known.shape)
-    return shading.clamp(_LEAST_SOURCE, _MOST_SOURCE).log() * known
+    return shading.clamp(settings.least, settings.most).log() * known
 
 
 def normalized_depth(depth: Float[Tensor, "height width"]) -> Float[Tensor, "height width"]:
@@ -207,6 +289,6 @@ def normalized_depth(depth: Float[Tensor, "height width"]) -> Float[Tensor, "hei
     values = depth[known].flatten()
     # torch.quantile refuses more than 16 million values
     order = values[:: max(1, values.numel() // 1_000_000)].sort().values
-    near, far = (order[round(q * (len(order) - 1))] for q in (_NEAR, _FAR))
+    near, far = (order[round(q * (len(order) - 1))] for q in (_DEPTH_RANGE.near, _DEPTH_RANGE.far))
     scaled = ((depth - near) / (far - near).clamp(min=1e-6 * far)).clamp(0.0, 1.0)
     return torch.where(known, scaled, torch.ones_like(depth))

@@ -15,6 +15,7 @@ SETTINGS = "relighter.json"
 CODEC_FILE = "codec.json"
 """File of a codec's folder that says its kind (and, for a codec without weights, its settings)."""
 _MODEL_PATTERNS = (SETTINGS, "*.json", "*.safetensors", "*/*.json", "*/*.safetensors")
+"""What is downloaded of a relighting model."""
 
 
 def relighter_folder(name: str, download: bool = True) -> Path:

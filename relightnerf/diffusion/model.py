@@ -13,8 +13,9 @@ from torch import Tensor
 from relightnerf.diffusion.base import PROMPT_FILE, Base, load_base, load_prompt, save_prompt
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
-from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT, LightUNet
+from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
 from relightnerf.diffusion.hub import SETTINGS, named_model_errors, relighter_files, relighter_folder, require_peft
+from relightnerf.diffusion.light_unet import LightUNet
 from relightnerf.diffusion.normals import NormalUNet, load_normals
 from relightnerf.diffusion.options import DEFAULT_BASE
 from relightnerf.diffusion.sampling import sample
@@ -26,7 +27,9 @@ from relightnerf.lights import spherical_harmonics
 
 _LORA_FILE = "lora.safetensors"
 _NORMALS = "normals"
+"""Folder, within a model's, of the network that corrects normals."""
 _SELF_CONTAINED = {"dit": LightDiT, "light_unet": LightUNet}
+"""Folders of denoisers that need no base, and their classes."""
 
 
 @dataclass(frozen=True)

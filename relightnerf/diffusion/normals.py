@@ -1,5 +1,6 @@
 """A network that makes the normals of inexact geometry more exact, told by the photo where edges and planes are."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,40 @@ from relightnerf.diffusion.sizes import resized, working_size
 from relightnerf.geometry.views import View
 from relightnerf.imaging.joint_bilateral import Kernel, upsampled_chunks
 
-_INPUTS, _FOLD = 9, 2
-_MOST_LOG_DEPTH, _SLOPE_SCALE = 2.0, 2.0
-_MOST_PIXELS, _SIGMA_GUIDE = 256 * 192, 0.1
+_INPUTS = 9
+"""Channels that the network is shown: photo 3, depth 1, normals 3, slopes 2."""
+_FOLD = 2
+"""Pixels to a side that become channels; part of the weights' shapes."""
+
+
+@dataclass(frozen=True)
+class NormalInputSettings:
+    """How inputs are brought to about unit scale. Trained weights are good for these numbers only."""
+
+    most_log_depth: float = 2.0
+    """Natural logarithm of depth over its mean that is not exceeded to either side: a factor of 7.4. Beyond it lies
+    the background of open scenes, which would be far out of the range that the network has learned."""
+    slope_scale: float = 2.0
+    """Factor on the rays' slopes, which reach 0.5 to a side with a field of view of 53 degrees."""
+
+
+@dataclass(frozen=True)
+class CorrectionSettings:
+    """How a view's normals are corrected."""
+
+    most_pixels: int = 256 * 192
+    """Pixels of the view that the network sees. Time grows with them; the network was trained on parts of pictures of
+    128x128, so its surroundings grow strange to it in much larger ones."""
+    sigma_guide: float = 0.1
+    """Difference in sRGB, or of normalised depth, at which a neighbour's weight falls to 0.61 when a correction is
+    brought to the photo's size, as ``RatioSettings.sigma_photo``: larger ones blur it across edges, smaller ones leave
+    steps in it where the photo is noisy."""
+    radius: int = 1
+    """Neighbours to each side that a pixel's correction is a mean of: 3x3, since corrections are smooth between edges
+    and two to a side are 25 neighbours instead of 9."""
+
+
+_INPUT_SCALES, _CORRECTION = NormalInputSettings(), CorrectionSettings()
 
 
 @with_parents_arguments
@@ -58,7 +90,7 @@ class NormalUNet(UNet2DModel):
             slopes: x/-z and y/-z of each pixel's ray.
         """
         known = normal.any(dim=1, keepdim=True)
-        inputs = torch.cat([2.0 * photo - 1.0, _relative_log(depth), normal, _SLOPE_SCALE * slopes], dim=1)
+        inputs = torch.cat([2.0 * photo - 1.0, _relative_log(depth), normal, _INPUT_SCALES.slope_scale * slopes], dim=1)
         folded = nn.functional.pixel_unshuffle(inputs.to(self.dtype), _FOLD)
         folded = folded.contiguous(memory_format=torch.channels_last)
         correction = nn.functional.pixel_shuffle(super().forward(folded, 0, return_dict=False)[0], _FOLD)
@@ -70,7 +102,8 @@ def _relative_log(depth: Float[Tensor, "batch 1 height width"]) -> Float[Tensor,
     known = depth > 0
     logs = torch.where(known, depth, 1.0).log()
     mean = logs.sum((-2, -1), keepdim=True) / known.sum((-2, -1), keepdim=True).clamp(min=1)
-    return torch.where(known, logs - mean, 0.0).clamp(-_MOST_LOG_DEPTH, _MOST_LOG_DEPTH)
+    most = _INPUT_SCALES.most_log_depth
+    return torch.where(known, logs - mean, 0.0).clamp(-most, most)
 
 
 def load_normals(folder: Path) -> NormalUNet:
@@ -97,15 +130,15 @@ def corrected_normals(network: NormalUNet, view: View) -> Float[np.ndarray, "hei
         _planes, (view.image, view.depth[..., None], view.normal_camera, view.camera.rays_camera())
     )
     height, width = view.camera.height, view.camera.width
-    small = working_size(height, width, min(height * width, _MOST_PIXELS), network.granularity)
+    small = working_size(height, width, min(height * width, _CORRECTION.most_pixels), network.granularity)
     photo, normal, slopes = (resized(value, small) for value in (image, given, rays[:, :2]))
     depth = nn.functional.interpolate(far, small, mode="nearest-exact")
     normal = nn.functional.normalize(normal, dim=1) * (depth > 0)
     corrected = network(*(value.to(network.device) for value in (photo, depth, normal, slopes))).cpu()
     correction = corrected - normal
     if small != given.shape[-2:]:
-        guide = torch.cat([image, normalized_depth(far[0, 0])[None, None]], dim=1) / _SIGMA_GUIDE
-        correction = torch.cat(list(upsampled_chunks(correction, [guide], Kernel(radius=1))), dim=2)
+        guide = torch.cat([image, normalized_depth(far[0, 0])[None, None]], dim=1) / _CORRECTION.sigma_guide
+        correction = torch.cat(list(upsampled_chunks(correction, [guide], Kernel(_CORRECTION.radius))), dim=2)
     result = nn.functional.normalize(given + correction, dim=1) * given.any(dim=1, keepdim=True)
     return result[0].movedim(0, -1).numpy()
 

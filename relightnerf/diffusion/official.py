@@ -29,8 +29,11 @@ from relightnerf.lights import instant_ngp_signs, sh_rotation
 PROBE_FROM_CAMERA = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
 """Turns a direction in the camera's frame (OpenGL) into the dataset's probe frame."""
 _LIGHT_KEY = "time_embedding.cond_proj.weight"
+"""Name of the light's projection in the files."""
 _HEAD_WIDTH = 64
+"""Channels of an attention head of Stable Diffusion 2.x, which weights do not tell."""
 _SHOWN_KEYS = 3
+"""Names that a message lists at most."""
 
 
 def convert_official(
@@ -88,6 +91,8 @@ def official_decoder(weights: Mapping[str, Tensor], path: Path) -> EdgePreservin
 
 def converted_light_projection(weight: Float[Tensor, "width 16"]) -> Float[Tensor, "width 16"]:
     """Return the projection that does with ours what ``weight`` does with the official spherical harmonics."""
+    # official SH of a direction d in the camera frame: signs * sh(P d) = signs * R sh(d), with P the change of frame
+    # and R its rotation of our coefficients; so weight (signs R) on sh(d) gives the same
     turned = sh_rotation(torch.tensor(PROBE_FROM_CAMERA, dtype=torch.float64))
     return (weight.double() @ (instant_ngp_signs().double()[:, None] * turned)).to(weight.dtype)
 

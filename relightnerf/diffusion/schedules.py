@@ -7,6 +7,9 @@ import diffusers
 
 from relightnerf.errors import InputError
 
+TRAIN_STEPS = 1000
+"""Steps of the noise schedule; every Stable Diffusion was trained with as many."""
+
 SamplerName = Literal["ddim", "ddpm", "dpm++", "lcm", "euler"]
 _SAMPLERS = {
     "ddim": diffusers.DDIMScheduler,
@@ -15,7 +18,9 @@ _SAMPLERS = {
     "lcm": diffusers.LCMScheduler,
     "euler": diffusers.EulerDiscreteScheduler,
 }
+"""diffusers' classes of the samplers."""
 _UNCLIPPED = {"ddim", "ddpm", "lcm"}
+"""Samplers that clip the clean sample to [-1, 1] unless told not to: right for pictures, wrong for latents."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,10 @@ class NoiseSchedule:
 
     Defaults are Stable Diffusion 2.1's, made to end in pure noise (Lin et al., "Common Diffusion Noise Schedules and
     Sample Steps are Flawed", WACV 2024), as the reference method does.
+
+    With the betas as they are, the last step still has a_T = 0.0047, so 7 % of the picture's amplitude: enough to tell
+    its mean brightness in training, while sampling starts from noise alone. Lin et al. (algorithm 1) shift and scale
+    the amplitudes so that the last is 0 and the first stays: s_t = sqrt(a_t) becomes (s_t - s_T) s_1 / (s_1 - s_T).
     """
 
     prediction: Literal["epsilon", "v_prediction", "sample"] = "v_prediction"
@@ -35,7 +44,8 @@ class NoiseSchedule:
     beta_end: float = 0.012
     """Last beta."""
     zero_snr: bool = True
-    """Rescale the betas so that the last step is pure noise; impossible for a network that predicts the noise."""
+    """Rescale the betas so that the last step is pure noise. Impossible for a network that predicts the noise: x_0 =
+    (x_t - sqrt(1 - a_t) noise) / sqrt(a_t), and a_T is 0."""
 
     @classmethod
     def from_scheduler(cls, config: dict[str, Any]) -> "NoiseSchedule":
@@ -46,7 +56,8 @@ class NoiseSchedule:
         """
         schedule = cls()
         prediction = config.get("prediction_type", "epsilon")
-        if config.get("num_train_timesteps", 1000) != 1000 or prediction not in ("epsilon", "v_prediction", "sample"):
+        steps = config.get("num_train_timesteps", TRAIN_STEPS)
+        if steps != TRAIN_STEPS or prediction not in ("epsilon", "v_prediction", "sample"):
             raise InputError("the base model's scheduler is not one of Stable Diffusion's", "choose a 1.x or 2.x base")
         return replace(
             schedule,
@@ -69,13 +80,13 @@ class NoiseSchedule:
             raise InputError(f"unknown sampler {name!r}", f"choose one of: {', '.join(_SAMPLERS)}")
         clipping = {"clip_sample": False} if name in _UNCLIPPED else {}
         return _SAMPLERS[name](
-            num_train_timesteps=1000,
+            num_train_timesteps=TRAIN_STEPS,
             beta_schedule=self.beta_schedule,
             beta_start=self.beta_start,
             beta_end=self.beta_end,
             prediction_type=self.prediction,
             rescale_betas_zero_snr=self.zero_snr,
-            timestep_spacing="trailing",
+            timestep_spacing="trailing",  # the first step taken is the last of the schedule, where all is noise
             **clipping,
         )
 

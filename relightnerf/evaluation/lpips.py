@@ -36,7 +36,9 @@ BACKBONE_FILE = _LAYOUTS["alex"].file
 """Name of torchvision's AlexNet weights in torch's cache."""
 
 _SHIFT = (-0.030, -0.088, -0.188)
+"""Mean of ImageNet's sRGB channels in [-1, 1], as LPIPS was calibrated with."""
 _SCALE = (0.458, 0.448, 0.450)
+"""Their standard deviation."""
 
 
 def find_backbone(path: Path | None = None, network: Network = "alex") -> Path | None:
@@ -99,6 +101,7 @@ class Lpips(nn.Module):
         result = []
         for part in self.slices:
             values = part(values)
+            # 1e-8 as torchmetrics has it: features that are all 0 stay 0
             result.append(values / (values.square().sum(1, keepdim=True) + 1e-8).sqrt())
         return result
 

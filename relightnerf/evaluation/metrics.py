@@ -20,7 +20,9 @@ WAYS = ("raw", "scaled", "lab")
 """Ways to bring a prediction to the truth."""
 
 _SSIM_SIGMA = 1.5
+"""Standard deviation of the window in pixels, as Wang et al. define the measure: 11x11 pixels count."""
 _LEAST_ERROR = 1e-10
+"""Mean square below which pictures count as equal: 100 dB. It keeps means over pictures finite."""
 
 Image = Float[np.ndarray, "height width 3"]
 Mask = Bool[np.ndarray, "height width"]
@@ -81,6 +83,7 @@ def scaled(prediction: Image, truth: Image, mask: Mask | None = None) -> Image:
     linear, target = srgb_to_linear(prediction.astype(np.float64)), srgb_to_linear(truth.astype(np.float64))
     counted = slice(None) if mask is None else mask
     p, t = (values[counted].reshape(-1, 3) for values in (linear, target))
+    # minimum of sum (factor p - t)^2 for each channel
     factors = (p * t).sum(0) / np.maximum((p * p).sum(0), _LEAST_ERROR)
     return linear_to_srgb(linear * factors)
 

@@ -17,6 +17,7 @@ from relightnerf.io.images import read_image, read_mask
 from relightnerf.progress import track
 
 _MOST_EXAMPLES = 4
+"""Pairs on the comparison picture."""
 _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS"}
 
 

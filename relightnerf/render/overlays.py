@@ -11,14 +11,19 @@ from relightnerf.imaging.color import to_float, to_uint8
 from relightnerf.lights import Lighting, lit_ball
 
 _GAP = 4
+"""Pixels between the pictures of a grid."""
 BALL_SHARE = 0.22
 """Diameter of the gray ball as a share of the picture's shorter side."""
 _SMALLEST_BALL = 2
+"""Pixels of a ball's diameter; a smaller one is left out."""
 _MARGIN = 0.02
+"""Between the ball and the picture's edges, over the shorter side."""
 _TEXT = 0.06
+"""Height of a text over the picture's shorter side."""
 _SMALLEST_FONT = 9
-_INK = (255, 255, 255)
-_OUTLINE = (0, 0, 0)
+"""Pixels of a text's height that can still be read."""
+_INK, _OUTLINE = (255, 255, 255), (0, 0, 0)
+"""Colours of a text and of the line around it, 8-bit sRGB: it can be read on any picture."""
 
 
 def grid(

@@ -28,6 +28,7 @@ SECONDS, FPS = 5.0, 24
 """Length and rate of a video where nothing else is said."""
 
 _RIGHT_ANGLE = 90.0
+"""Elevations are within it, degrees."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ FORMAT = 1
 """Version of the files."""
 
 _VIEW, _KEYFRAMES = "relightnerf-view", "relightnerf-keyframes"
+"""What ``kind`` says in files of the two kinds."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from relightnerf.field.renderer import FeatureBuffer
 
 _PLAIN = Look()
+"""Pictures with nothing on them."""
 
 
 @dataclass(frozen=True)

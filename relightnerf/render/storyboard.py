@@ -25,7 +25,9 @@ from relightnerf.render.saved_views import Keyframes, SavedView, is_saved_views,
 from relightnerf.scene import Scene
 
 _START = "0,30"
+"""Azimuth and elevation, degrees, where a moving light begins if none is asked for."""
 _GRID = "grid"
+"""Name of the layout with all panels in one picture, and what such pictures are called."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,9 @@ LEAST_PSNR_DB = 20.0
 """Of held-out pictures after the best brightness; below it, the demo's photo left as it is would do as well."""
 
 _CLIPPED = 254
+"""8-bit value from which on a channel counts as clipped: JPEG makes 255 a 254 here and there."""
 _NAMED = 4
+"""Photos that a message names at most."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ ROOM = 15_000_000
 """Characters that the explorer's pictures take at most."""
 
 _THUMBNAIL = 144
+"""Longer side of the pictures to choose a view by, pixels."""
 
 
 @dataclass(frozen=True)

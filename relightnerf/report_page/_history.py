@@ -9,8 +9,8 @@ from relightnerf.io.files import read_json
 from relightnerf.scene import Scene
 from relightnerf.scene.stage import MANIFEST
 
-_MINUTE = 60.0
-_HOUR = 3600.0
+_MINUTE, _HOUR = 60.0, 3600.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)

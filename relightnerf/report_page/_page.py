@@ -27,10 +27,15 @@ MOST_BYTES = 25_000_000
 
 _TEMPLATES = Path(__file__).parent
 _SCRIPTS = ("dome.js", "pictures.js", "explorer.js", "page.js")
+"""In the order in which the page runs them."""
 _MOST_PHOTOS = 48
+"""Photos that the page shows, evenly spread: all would make it large."""
 _SURFACES = 4
+"""Views whose depth and normals it shows."""
 _THUMBNAIL, _SURFACE, _SHEET = 192, 320, 1400
+"""Longer side, in pixels, of photos, of depth and normals, and of the comparison."""
 _PLAN = 92.0
+"""Distance of the furthest camera from the middle of the plan, which reaches 110 to each side."""
 _SHOWN_VERSIONS = ("relightnerf", "python", "torch", "nerfstudio")
 
 

@@ -8,9 +8,12 @@ from relightnerf.evaluation.metrics import WAYS
 from relightnerf.lights import CAPTURE_LIGHT
 
 _MEASURES = {"psnr": ("PSNR", "dB", 2), "ssim": ("SSIM", "", 3), "lpips": ("LPIPS", "", 3)}
+"""Title, unit and decimals of each measure."""
 _LESS_IS_BETTER = "lpips"
 _NAMES = {"this run": "This field", "identity": "The photo as it is", "capture": "photo's light"}
+"""What rows of ``metrics.json`` are called on the page."""
 _STEP_DB = 2.0
+"""Between marks of the chart's scale."""
 
 
 @dataclass(frozen=True)

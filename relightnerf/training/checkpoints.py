@@ -21,10 +21,12 @@ VALIDATION = "validation.jsonl"
 _RUN = "run.json"
 _WEIGHTS, _STATE = "weights.safetensors", "state.pt"
 _KEPT = 2
+"""Checkpoints that stay: the one to go on from, and the one before."""
 _FREE_TO_CHANGE = {
     *("output", "steps", "workers", "save_every", "log_every", "validate_every"),
     *("validation_samples", "accumulate", "gradient_checkpointing"),
 }
+"""Settings that do not change the steps that a run takes, so that it may go on with others."""
 
 
 def claim_output(run: TrainingRun) -> None:

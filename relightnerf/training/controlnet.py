@@ -17,7 +17,7 @@ from relightnerf.diffusion.codecs import RatioCodec
 from relightnerf.diffusion.conditions import DERIVED_PARTS, guide_images, part_slice
 from relightnerf.diffusion.model import RelightingModel
 from relightnerf.diffusion.normals import load_normals
-from relightnerf.diffusion.schedules import NoiseSchedule
+from relightnerf.diffusion.schedules import TRAIN_STEPS, NoiseSchedule
 from relightnerf.errors import InputError
 from relightnerf.evaluation.metrics import mean_scores
 from relightnerf.imaging.color import to_uint8
@@ -30,11 +30,29 @@ from relightnerf.training.data.light_pairs import LightPairs
 from relightnerf.training.networks import new_model
 from relightnerf.training.trainer import Batch, Validation, check_size, pair_scores, train
 
-_TRAIN_STEPS = 1000
 _SHOWN = 8
+"""Validation pairs on the sheet of pictures."""
 _VALIDATION_BATCH = 8
-_EXPOSURE_SHARE = 0.2
-_LEAST_SQUARE, _TYPICAL_ERROR = 1e-5, 0.05
+"""Validation pairs that are relit at once: memory, not results."""
+
+
+@dataclass(frozen=True)
+class PictureLossSettings:
+    """The loss ``picture``: the logarithm of a picture's mean squared difference in sRGB, as in PSNR."""
+
+    exposure_share: float = 0.2
+    """Part of the square that is of the picture in its own exposure; the rest is after each channel's best one. How
+    bright a picture is as a whole can hardly be known from the photo, and would drown everything else at 1; at 0 the
+    network would not even learn what can be known of it."""
+    least_square: float = 1e-5
+    """Added to the mean square before the logarithm: 50 dB. Pictures that are nearly right already would get gradients
+    without bounds without it, and a larger one would make all good pictures count alike."""
+    typical_error: float = 0.05
+    """Difference in sRGB, root of the mean square, at which the loss has the slope of that root: 26 dB. Only a factor
+    on the loss, so that learning rates and clipped gradients mean what they did when the root was the loss."""
+
+
+_PICTURE_LOSS = PictureLossSettings()
 
 
 @dataclass(frozen=True)
@@ -104,7 +122,8 @@ class ControlNetObjective:
         mask = nn.functional.interpolate(batch["weight"], latent.shape[-2:], mode="area")
         each = (error * mask).mean((1, 2, 3)) / mask.mean((1, 2, 3)).clamp(min=1e-6)
         if self._run.loss == "picture":
-            each = _TYPICAL_ERROR / 2.0 * (each + _LEAST_SQUARE).log()
+            # of a mean square m, sqrt(m) has the slope 1 / (2 sqrt(m)), k log(m) has k / m: equal for k = sqrt(m) / 2
+            each = _PICTURE_LOSS.typical_error / 2.0 * (each + _PICTURE_LOSS.least_square).log()
         return (each * snr_weights(self._process, self._schedule, timesteps, self._run.min_snr)).mean()
 
     def _picture_error(
@@ -121,18 +140,22 @@ class ControlNetObjective:
         codec = self.model.codec
         assert isinstance(codec, RatioCodec)
         wanted = codec.small(batch["target"])
+        # An exposure is a constant added to the latent, a logarithm. The best one is taken to be the mean of what is
+        # missing; bright places count more in it, as they do in the picture's differences.
         exposure = ((latent - prediction) * wanted).mean((2, 3), keepdim=True)
         exposed = prediction + exposure / wanted.mean((2, 3), keepdim=True).clamp(min=1e-3)
         error = torch.zeros_like(wanted)
-        for share, guess in ((1.0 - _EXPOSURE_SHARE, exposed), (_EXPOSURE_SHARE, prediction)):
+        own = _PICTURE_LOSS.exposure_share
+        for share, guess in ((1.0 - own, exposed), (own, prediction)):
             relit = codec.small_picture(guess, batch["source"])
+            # what is white in the target may be any amount brighter: the target was clipped
             error = error + share * (torch.where(wanted < 1.0, relit, relit.clamp(max=1.0)) - wanted).square()
         return error
 
     def _timesteps(self, generators: Sequence[torch.Generator]) -> Int[Tensor, " batch"]:
-        anywhere = torch.cat([torch.randint(_TRAIN_STEPS, (1,), generator=g) for g in generators])
+        anywhere = torch.cat([torch.randint(TRAIN_STEPS, (1,), generator=g) for g in generators])
         focused = torch.cat([torch.rand(1, generator=g) for g in generators]) < self._run.noise_focus
-        return torch.where(focused, _TRAIN_STEPS - 1, anywhere)
+        return torch.where(focused, TRAIN_STEPS - 1, anywhere)
 
     def _thinned(self, condition: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Leave parts out at random: their channels become zero."""

@@ -24,7 +24,9 @@ from relightnerf.training.data.light_pairs import LightPairs
 from relightnerf.training.trainer import Batch, Validation, check_size, pair_scores, train
 
 _PATTERNS = ("config.json", "diffusion_pytorch_model*.safetensors")
+"""What is downloaded of a decoder to start from."""
 _SHOWN = 8
+"""Validation pairs on the sheet of pictures."""
 
 
 class _DecoderLoss(nn.Module):

@@ -1,22 +1,42 @@
 """Bases that are trained from scratch, and what training makes of a base."""
 
+from dataclasses import dataclass
+
 import torch
 from diffusers import UNet2DConditionModel
 
 from relightnerf.diffusion.base import load_base
 from relightnerf.diffusion.codecs import ImageCodec, KlCodec, RatioCodec, RatioSettings, load_codec
 from relightnerf.diffusion.controlnet import LightControlNet
-from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT, LightUNet
+from relightnerf.diffusion.denoisers import ControlledUNet, LightDiT
 from relightnerf.diffusion.hub import require_peft
+from relightnerf.diffusion.light_unet import LightUNet
 from relightnerf.diffusion.model import ModelSettings, RelightingModel
 from relightnerf.diffusion.schedules import NoiseSchedule
 from relightnerf.errors import InputError
 from relightnerf.training.config import ControlNetRun, NetworkConfig
 
-_NO_PROMPT_WIDTH = 8
-_EMBEDDING = (16, 32, 96, 256)
-_LARGE_GROUPS = 4  # few, so that features keep their strengths next to each other
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+"""Layers of the base's attention that a LoRA changes: diffusers' names of queries, keys, values and output."""
+
+
+@dataclass(frozen=True)
+class NetworkDesign:
+    """What new networks have besides ``NetworkConfig``; saved ones keep the numbers that they were made with."""
+
+    no_prompt_width: int = 8
+    """Width of the zero that a base without text has for a prompt: diffusers' UNet wants one; a small one is cheap."""
+    condition_embedding: tuple[int, ...] = (16, 32, 96, 256)
+    """Channels of the ControlNet's own encoder of the condition image, from its size to the latent's: diffusers'
+    default and the reference method's."""
+    light_unet_groups: int = 4
+    """Groups of channels that are normalised together: few, so that features keep their strengths next to each other;
+    how strong a cue is, is what it says. With many groups, as in Stable Diffusion's 32, each has a scale of its own."""
+    head_channels: int = 32
+    """Channels of an attention head at most: half of Stable Diffusion's, as these networks are narrow."""
+
+
+_DESIGN = NetworkDesign()
 
 
 def new_model(run: ControlNetRun) -> RelightingModel:
@@ -37,7 +57,7 @@ def _from_base(run: ControlNetRun) -> RelightingModel:
             "--codec ratio: Stable Diffusion's latents are pictures", "give kl, or edge with --codec-folder"
         )
     codec: ImageCodec = KlCodec(base.vae) if run.codec == "kl" else _saved_codec(run)
-    controlnet = LightControlNet.for_unet(base.unet, run.parts, _EMBEDDING)
+    controlnet = LightControlNet.for_unet(base.unet, run.parts, _DESIGN.condition_embedding)
     if run.lora_rank:
         require_peft(f"--lora-rank {run.lora_rank}")
         from peft import LoraConfig
@@ -64,10 +84,11 @@ def _from_scratch(run: ControlNetRun) -> RelightingModel:
         return RelightingModel(_new_light_unet(run, codec), codec, settings)
     unet = new_unet(run.network, codec.channels)
     levels = codec.factor.bit_length()
-    if 2 ** (levels - 1) != codec.factor or levels > len(_EMBEDDING):
+    if 2 ** (levels - 1) != codec.factor or levels > len(_DESIGN.condition_embedding):
         raise InputError(f"codec with {codec.factor} pixels per latent pixel", "choose one with 1, 2, 4 or 8")
-    controlnet = LightControlNet.for_unet(unet, run.parts, _EMBEDDING[:levels])
-    return RelightingModel(ControlledUNet(unet, controlnet, torch.zeros(1, 1, _NO_PROMPT_WIDTH)), codec, settings)
+    controlnet = LightControlNet.for_unet(unet, run.parts, _DESIGN.condition_embedding[:levels])
+    prompt = torch.zeros(1, 1, _DESIGN.no_prompt_width)
+    return RelightingModel(ControlledUNet(unet, controlnet, prompt), codec, settings)
 
 
 def new_unet(config: NetworkConfig, latent_channels: int) -> UNet2DConditionModel:
@@ -87,15 +108,15 @@ def new_unet(config: NetworkConfig, latent_channels: int) -> UNet2DConditionMode
         mid_block_type="UNetMidBlock2D",
         block_out_channels=config.channels,
         layers_per_block=config.layers,
-        cross_attention_dim=_NO_PROMPT_WIDTH,
-        attention_head_dim=min(32, config.channels[-1]),
+        cross_attention_dim=_DESIGN.no_prompt_width,
+        attention_head_dim=min(_DESIGN.head_channels, config.channels[-1]),
         norm_num_groups=_groups(config.channels),
         resnet_time_scale_shift="scale_shift",  # the light scales features, as a cosine does, and is not only added
     )
 
 
 def _new_dit(run: ControlNetRun, codec: ImageCodec) -> LightDiT:
-    heads = max(1, run.network.width // 32)
+    heads = max(1, run.network.width // _DESIGN.head_channels)
     return LightDiT(
         num_attention_heads=heads,
         attention_head_dim=run.network.width // heads,
@@ -119,8 +140,8 @@ def _new_light_unet(run: ControlNetRun, codec: ImageCodec) -> LightUNet:
         up_block_types=(lowest.replace("Down", "Up"),) + ("UpBlock2D",) * (levels - 1),
         block_out_channels=channels,
         layers_per_block=run.network.layers,
-        norm_num_groups=_LARGE_GROUPS,
-        attention_head_dim=min(32, channels[-1]),
+        norm_num_groups=_DESIGN.light_unet_groups,
+        attention_head_dim=min(_DESIGN.head_channels, channels[-1]),
         resnet_time_scale_shift="scale_shift",
     )
     return network.to(memory_format=torch.channels_last)
@@ -149,6 +170,7 @@ def _saved_codec(run: ControlNetRun) -> ImageCodec:
 
 
 def _groups(channels: tuple[int, ...]) -> int:
+    # as many groups as Stable Diffusion has, or the most with two channels each: a channel alone loses its mean
     return next(n for n in (32, 16, 8, 4, 2, 1) if all(c % n == 0 and c // n >= 2 for c in channels) or n == 1)
 
 

@@ -1,6 +1,7 @@
 """Training of the network that corrects normals."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,8 +18,22 @@ from relightnerf.training.data.normal_samples import NormalSamples
 from relightnerf.training.trainer import Batch, Validation, check_size, train
 
 _SHOWN = 8
-_SMALL = 0.05
+"""Validation samples on the sheet of pictures."""
 _GROUPS = 16
+"""Channels of the network are normalised in so many groups; all levels have multiples of 16."""
+
+
+@dataclass(frozen=True)
+class NormalLossSettings:
+    """The loss of normals."""
+
+    small: float = 0.05
+    """Distance of unit vectors (3 degrees) below which the loss is nearly a square, above which nearly a distance. A
+    distance heeds outliers less than a square, as few normals are far off; but it pulls at normals that are right as
+    hard as at others, so that it never settles on noise smaller than this."""
+
+
+_LOSS = NormalLossSettings()
 
 
 class NormalsObjective:
@@ -49,7 +64,8 @@ class NormalsObjective:
         """Return the mean distance of corrected and true normals, nearly squared where it is small."""
         corrected = module(batch["photo"], batch["depth"], batch["normal"], batch["slopes"])
         square = (corrected - batch["truth"]).square().sum(1, keepdim=True)
-        distance = (square + _SMALL**2).sqrt() - _SMALL
+        # sqrt(d^2 + s^2) - s is about d^2 / (2 s) for d << s, and d - s for d >> s (Charbonnier et al. 1994)
+        distance = (square + _LOSS.small**2).sqrt() - _LOSS.small
         return (distance * batch["weight"]).sum() / batch["weight"].sum().clamp(min=1.0)
 
     @torch.no_grad()

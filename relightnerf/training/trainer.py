@@ -23,6 +23,7 @@ from relightnerf.training.checkpoints import claim_output, load_checkpoint, save
 from relightnerf.training.config import TrainingRun
 
 _NUMBER = "number"
+"""Key of a sample's number in a batch, which its randomness follows from."""
 Batch = Mapping[str, Float[Tensor, "batch *_"]]
 Validation = tuple[dict[str, float], UInt8[np.ndarray, "height width 3"]]
 

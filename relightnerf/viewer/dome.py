@@ -34,8 +34,12 @@ class DomeDrag:
             eye: where the camera is.
             point: on the ray from the eye through the pointer.
         """
+        # the ball's normal at the handle is its direction: it faces the eye on the near side
         if self._is_far is None:
             self._is_far = float(self.direction @ (eye - self.radius * self.direction)) < 0.0
+        # The ball is about the origin: for a unit ray, |eye + t ray|^2 = r^2 gives t = along -+ half, with along =
+        # -eye . ray (where the ray is closest to the middle) and half^2 = r^2 - |closest|^2, by Pythagoras. If that is
+        # negative, the ray misses, and the direction of the closest point is that of the outline's nearest point.
         ray = (point - eye) / np.linalg.norm(point - eye)
         along = -float(eye @ ray)
         closest = eye + along * ray

@@ -16,8 +16,10 @@ LightAction = Literal["change", "frame", "preset", "environment", "sweep", "save
 what is shown beside the light."""
 
 _MOST_INTENSITY = 4.0
+"""Right end of the sliders of strengths, in canonical lights: beyond it most pictures are white."""
 _NO_BUTTON = ""  # a group of buttons reports a click only on another button than before
 _SECOND = DirectionalLight(-135.0, 30.0, intensity=0.5)
+"""The second light when it is first turned on: from behind on the left, at half the strength, as a rim light."""
 
 
 @dataclass(frozen=True)

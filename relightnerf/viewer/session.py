@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +35,31 @@ from relightnerf.viewer.settings import LightSettings, preset_direction
 from relightnerf.viewer.shape import ShapeWatch
 from relightnerf.viewer.sun import Sun, add_dome
 
-_SETTLE_SECONDS = 0.3
 _BALL_SHARE = 0.16
-_COMPOSITE_PIXELS = 256
+"""Diameter of the gray ball over the picture's shorter side: less than in files, as pictures are looked at for long."""
 _BRAND = (255, 211, 105)
-_SWEEP_SECONDS, _SWEEP_STEP_SECONDS = 8.0, 0.05
+"""Colour of buttons, 8-bit sRGB."""
 _SUN_COLORS = ((255, 200, 60), (120, 170, 255))
+"""Of the first and the second light's handle, 8-bit sRGB."""
+
+
+@dataclass(frozen=True)
+class ResponseSettings:
+    """How the viewer's pictures follow its light."""
+
+    settle_seconds: float = 0.3
+    """Time without a change after which the whole picture is made: shorter, and it starts in every pause of a hand and
+    is thrown away; longer, and the coarse picture stays longer."""
+    composite_pixels: int = 256
+    """Longer side of the depth that hides lines and suns behind the scene: encoding more takes longer than relighting,
+    and their edges need no more."""
+    sweep_seconds: float = 8.0
+    """Time of one turn of the light: 45 degrees a second, slow enough to watch a shadow."""
+    sweep_step_seconds: float = 0.05
+    """Time between two of its lights, at least; the pictures of slower machines leave some out."""
+
+
+_RESPONSE = ResponseSettings()
 
 
 class LightSession:
@@ -82,7 +101,7 @@ class LightSession:
         if viewer.trainer is None:
             viewer.pause_train.visible = viewer.resume_train.visible = False
         while not hasattr(viewer, "train_state"):  # the last that is set when the photos have been drawn
-            time.sleep(_SETTLE_SECONDS)
+            time.sleep(_RESPONSE.settle_seconds)
         viewer.set_camera_visibility(False)
         viewer.toggle_cameravis_button()
 
@@ -122,7 +141,7 @@ class LightSession:
 
     def _composite_depth(self, seen: SeenView) -> Tensor:
         """Return the depth that hides lines and suns behind the scene: small, as it is slow to encode."""
-        stride = -(-max(seen.depth_z.shape) // _COMPOSITE_PIXELS)
+        stride = -(-max(seen.depth_z.shape) // _RESPONSE.composite_pixels)
         return torch.from_numpy(seen.depth_z[::stride, ::stride, None])
 
     def _world_camera(self, camera: NerfstudioCameras) -> Camera:
@@ -240,8 +259,8 @@ class LightSession:
         self._sweep.set()
         start, begun, done = replace(self._settings, uses_capture_light=False), time.monotonic(), 0.0
         while done < 1.0:
-            time.sleep(_SWEEP_STEP_SECONDS)
-            done = min((time.monotonic() - begun) / _SWEEP_SECONDS, 1.0)
+            time.sleep(_RESPONSE.sweep_step_seconds)
+            done = min((time.monotonic() - begun) / _RESPONSE.sweep_seconds, 1.0)
             with self._lock:
                 if not self._sweep.is_set():
                     return
@@ -281,7 +300,7 @@ class LightSession:
             self._changed.wait()
             self._changed.clear()
             self._show(is_moving=True)
-            if not self._changed.wait(_SETTLE_SECONDS):
+            if not self._changed.wait(_RESPONSE.settle_seconds):
                 self._show(is_moving=False)
 
     def _show(self, is_moving: bool) -> None:

@@ -4,7 +4,9 @@ import threading
 
 import viser
 
-_REST_SECONDS = 0.5
+REST_SECONDS = 0.5
+"""Time without a change of shape after which a browser is asked: while a window is drawn larger, sizes come faster than
+that, and a camera that viser has kept back comes sooner. Longer, and a wrong picture is seen for longer."""
 
 
 class ShapeWatch:
@@ -16,10 +18,11 @@ class ShapeWatch:
 
     Args:
         client: the browser, connected.
+        rest_seconds: how long the shape has to rest.
     """
 
-    def __init__(self, client: viser.ClientHandle) -> None:
-        self._client = client
+    def __init__(self, client: viser.ClientHandle, rest_seconds: float = REST_SECONDS) -> None:
+        self._client, self._rest_seconds = client, rest_seconds
         self._timer = threading.Timer(0.0, self._ask)
         self._shape = self._now()
         client.camera.on_update(lambda _: self._hear())
@@ -31,7 +34,7 @@ class ShapeWatch:
         before, self._shape = self._shape, self._now()
         if self._shape != before:
             self._timer.cancel()
-            self._timer = threading.Timer(_REST_SECONDS, self._ask)
+            self._timer = threading.Timer(self._rest_seconds, self._ask)
             self._timer.daemon = True
             self._timer.start()
 

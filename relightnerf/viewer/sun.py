@@ -16,11 +16,17 @@ DOME_RADIUS = 0.6
 """In the field's units: the photos were taken from about 2."""
 
 _BALL_RADIUS = 0.04
+"""Of the sun, in the field's units."""
 _PLATE_SIDE = 0.08
+"""Of the square that the mouse takes hold of, in the field's units: as large as the ball behind it."""
 _DRAG_SECONDS = 0.25
+"""Time since the mouse last moved the plate within which it counts as held: put back sooner, the plate would be torn
+out of a hand that pauses; later, it stays behind a light that the panel has moved."""
 _LINE_COLOR, _SEGMENTS = (170, 170, 170), 128
+"""Of the dome's lines: 8-bit sRGB, and straight pieces that each is drawn with."""
 # viser's handle for moving in a plane is a square beside the handle's origin (three-js PivotControls)
 _SQUARE_SIDE, _SQUARE_MIDDLE = 0.225, 1.7 / 7.0
+"""Side of that square and distance of its middle from the origin, along both axes, of a handle of scale 1."""
 _PLATE_SCALE = VIEWER_UNITS * _PLATE_SIDE / _SQUARE_SIDE
 
 

@@ -5,7 +5,7 @@ import torch
 
 from relightnerf.diffusion.codecs import RatioCodec, RatioSettings
 from relightnerf.diffusion.conditions import capture_cue, part_slice, source_shading
-from relightnerf.diffusion.denoisers import LightUNet
+from relightnerf.diffusion.light_unet import LightUNet
 from relightnerf.diffusion.model import ModelSettings, RelightingModel
 from relightnerf.imaging.color_tensors import srgb_from_linear
 from relightnerf.lights import spherical_harmonics

@@ -12,7 +12,8 @@ from relightnerf.io.hdr import write_hdr
 from relightnerf.lights import AMBIENT_RADIANCE, IRRADIANCE, LightSet
 from relightnerf.training.config import NormalsRun
 from relightnerf.training.data.light_folders import LightFolder, find_light_folders, write_light_folder
-from relightnerf.training.data.light_mixtures import LightMixtures, Surface, degraded, mixed_scene
+from relightnerf.training.data.light_mixtures import LightMixtures, mixed_scene
+from relightnerf.training.data.spoiled_geometry import Surface, degraded
 from relightnerf.training.normals import new_network
 
 PARTS = (

@@ -7,8 +7,7 @@ from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.loading import load_renderer
 from relightnerf.lights import Lighting
 from relightnerf.scene import Scene
-from relightnerf.viewer import buffers
-from relightnerf.viewer.buffers import SeenViews
+from relightnerf.viewer.buffers import BufferSettings, SeenViews
 
 LIGHT = Lighting.directional(np.array([0.48, 0.6, 0.64]))
 LIGHTS = [
@@ -25,11 +24,10 @@ def _views(scene: Scene) -> SeenViews:
 
 @pytest.mark.parametrize("light", LIGHTS)
 def test_bands_together_are_the_whole_picture_and_strides_are_a_part_of_it(
-    tiny_scene: Scene, light: Lighting | None, monkeypatch: pytest.MonkeyPatch
+    tiny_scene: Scene, light: Lighting | None
 ) -> None:
-    monkeypatch.setattr(buffers, "_BAND_PIXELS", 200)
     renderer, camera = load_renderer(tiny_scene, "cpu"), tiny_scene.cameras()[0]
-    views = SeenViews(renderer, scene_frame(tiny_scene, tiny_scene.cameras()))
+    views = SeenViews(renderer, scene_frame(tiny_scene, tiny_scene.cameras()), BufferSettings(band_pixels=200))
     seen, whole = views.see(camera, 0), renderer.relight(renderer.features(camera), light)
     assert len(seen.every(1)) > 2
     for stride in (1, 2, 4):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from relightnerf.viewer import shape
+from relightnerf.viewer.shape import ShapeWatch
 
 TALL, WIDE = 1.04, 1.14
 
@@ -40,10 +40,9 @@ class Camera:
 
 
 @pytest.fixture
-def camera(monkeypatch: pytest.MonkeyPatch) -> Camera:
-    monkeypatch.setattr(shape, "_REST_SECONDS", 0.05)
+def camera() -> Camera:
     made = Camera()
-    shape.ShapeWatch(SimpleNamespace(camera=made))  # type: ignore[arg-type]
+    ShapeWatch(SimpleNamespace(camera=made), rest_seconds=0.05)  # type: ignore[arg-type]
     return made
 
 

@@ -20,24 +20,32 @@ from relightnerf.io.files import write_json
 
 @dataclass(frozen=True)
 class RatioSettings:
-    """Numbers of a ``RatioCodec``."""
+    """Numbers of a ``RatioCodec``; those of the latents (the first four) belong to the weights trained with them."""
 
     factor: int = 8
-    """Pixels of the working picture per pixel of the latent, to a side."""
+    """Pixels of the working picture per pixel of the latent, to a side. Twice as many make the network four times as
+    fast and shadow edges twice as soft; on toy scenes, a quarter of the picture's size cost 7.6 degrees of the light's
+    direction by itself, so the recipes take half."""
     offset: float = 0.004
-    """Added to linear values before they are divided, so that black has a ratio."""
+    """Linear; added to both values before they are divided, so that black has a ratio. It is 13 of 255 in sRGB: where
+    the photo is darker, its noise would decide a ratio without it; a larger one flattens the ratio in real shadows."""
     limit: float = 4.0
-    """Largest natural logarithm of a ratio, to both sides."""
+    """Largest natural logarithm of a ratio, to both sides: a factor of 55, more than the offset lets most photos reach.
+    It only keeps what a network says far from training data from becoming infinite."""
     scale: float = 0.8
-    """Logarithm of a ratio per unit of the latent: about the standard deviation over training data."""
+    """Logarithm of a ratio per unit of the latent: about the standard deviation over training data, so that latents
+    have unit scale, which the noise schedule takes for granted."""
     radius: int = 2
-    """Neighbours to each side that a pixel's ratio is a mean of."""
+    """Neighbours to each side that a pixel's ratio is a mean of: 5x5. More reach further for one that looks like the
+    pixel, and cost as their number; with ``sigma_cells``, those beyond hardly count."""
     sigma_cells: float = 0.7
-    """Spatial standard deviation of their weights in latent pixels."""
+    """Spatial standard deviation of their weights in latent pixels: about that of bilinear interpolation. Smaller ones
+    show the latent's squares, larger ones blur the ratio where photo and guides are even."""
     sigma_photo: float = 0.1
-    """Difference in sRGB at which a neighbour's weight falls to 0.61."""
+    """Difference in sRGB at which a neighbour's weight falls to 0.61 = exp(-1/2). Smaller ones follow the photo's noise
+    and texture, larger ones let the ratio run over edges."""
     sigma_guide: float = 0.1
-    """The same for the guide's channels."""
+    """The same for the guide's channels, which ``GuideSettings`` has brought to a common scale."""
 
 
 class RatioCodec(nn.Module):
@@ -74,6 +82,8 @@ class RatioCodec(nn.Module):
             InputError: a side is no multiple of ``factor``.
         """
         check_factor(target, self.factor)
+        # A ratio of means and not a mean of ratios: a mean of linear values is what a small camera would see, and dark
+        # pixels, whose ratios are noise, count for little in it.
         over, under = (self._small_linear(picture) + self.settings.offset for picture in (target, source))
         return (over / under).log().clamp(-self.settings.limit, self.settings.limit) / self.settings.scale
 
@@ -127,8 +137,9 @@ class RatioCodec(nn.Module):
         settings = self.settings
         top = 0
         for rows in upsampled_chunks(self._log_ratio(latent), guides, Kernel(settings.radius, settings.sigma_cells)):
+            # Solved for the target t, the latent's logarithm r = log((t + offset) / (s + offset)) gives
+            # t = (s + offset) e^r - offset = s + (s + offset) (e^r - 1): written so, s stays exactly where r is 0.
             linear = linear_from_srgb(photo[:, :, top : top + rows.shape[2]])
-            # (ratio - 1) keeps a photo exactly where the ratio is 1
             yield srgb_from_linear(linear + (linear + settings.offset) * rows.expm1())
             top += rows.shape[2]
 

@@ -25,13 +25,36 @@ from relightnerf.lights import normalized_direction
 
 _LIGHTS = "lights.txt"
 _BALL = "chrome"
+"""Name of the mirror ball among the objects."""
 _LEAST_LIGHTS = 6
-_TRIMMED_PART = 6
-_SHADOWED = 0.15
-_SATURATED = 0.99
-_LEAST_OBSERVATIONS = 4
-_LEAST_SPREAD = 0.01
-_BRIGHTEST_ALBEDO = 0.9
+"""Photos that are needed: from 6 on, one can be trimmed at each end, and ``least_observations`` are left."""
+
+
+@dataclass(frozen=True)
+class PhotometricSettings:
+    """Which observations of a pixel count, and when they are enough. Luminances are linear, in [0, 1]."""
+
+    trimmed_part: int = 6
+    """One part of so many, at either end of a pixel's observations, does not count: of 12 lights two are taken for
+    highlights and two for shadows. Fewer let more of them in, more leave too little to solve with."""
+    shadowed: float = 0.15
+    """Part of a pixel's brightest observation below which it is in shadow: also cosines below it are left out (lights
+    within 9 degrees of the surface), whose shading is mostly what other surfaces throw back."""
+    saturated: float = 0.99
+    """A channel from here on may have been clipped."""
+    least_observations: int = 4
+    """That count at a pixel: one more than the three unknowns."""
+    least_spread: float = 0.01
+    """Least eigenvalue of the sum of the lights' outer products. Where the lights that count lie in a plane, it is 0
+    and the normal's part across that plane is not told; errors grow with one over its root."""
+    brightest_albedo: float = 0.9
+    """Albedo that the brightest surface is taken to have: photos tell it up to a factor only. White paper has about
+    this much."""
+    brightest_quantile: float = 0.995
+    """Quantile of the albedos that gets it; the few above are highlights."""
+
+
+_SETTINGS = PhotometricSettings()
 
 
 @dataclass(frozen=True)
@@ -101,8 +124,12 @@ def photometric_surface(
     """
     seen = photos[:, mask].astype(np.float64)
     grey, weight = seen.mean(axis=-1), _observation_weights(seen)
+    # Lambert: grey = l . v with v = albedo n. The minimum of sum w (l . v - grey)^2 solves (sum w l l') v =
+    # sum w grey l, and v's direction is the normal. Then a channel's albedo is sum s c / sum s^2, with the shading
+    # s = w (l . n).
     moments = np.einsum("lp,li,lj->pij", weight, directions, directions)
-    reliable = (weight.sum(axis=0) >= _LEAST_OBSERVATIONS) & (np.linalg.eigvalsh(moments)[:, 0] > _LEAST_SPREAD)
+    enough = weight.sum(axis=0) >= _SETTINGS.least_observations
+    reliable = enough & (np.linalg.eigvalsh(moments)[:, 0] > _SETTINGS.least_spread)
     vectors = np.zeros((grey.shape[1], 3))
     sums = np.einsum("lp,li->pi", weight * grey, directions)
     vectors[reliable] = np.linalg.solve(moments[reliable], sums[reliable, :, None])[..., 0]
@@ -110,7 +137,8 @@ def photometric_surface(
     normal[normal[:, 2] <= 0.0] = 0.0
     shading = weight * np.maximum(directions @ normal.T, 0.0)
     albedo = np.einsum("lp,lpc->pc", shading, seen) / np.maximum((shading**2).sum(axis=0), 1e-6)[:, None]
-    albedo *= _BRIGHTEST_ALBEDO / max(float(np.quantile(albedo, 0.995)), 1e-6)
+    brightest = float(np.quantile(albedo, _SETTINGS.brightest_quantile))
+    albedo *= _SETTINGS.brightest_albedo / max(brightest, 1e-6)
     return PhotometricSurface(_spread(mask, normal), _spread(mask, np.clip(albedo, 0.0, 1.0)))
 
 
@@ -128,10 +156,10 @@ def spread_lights(directions: Float[np.ndarray, "lights 3"], count: int) -> list
 def _observation_weights(seen: Float[np.ndarray, "lights pixels 3"]) -> Float[np.ndarray, "lights pixels"]:
     """Return 1 for the observations that count, else 0."""
     grey = seen.mean(axis=-1)
-    trimmed = len(grey) // _TRIMMED_PART
+    trimmed = len(grey) // _SETTINGS.trimmed_part
     rank = np.argsort(np.argsort(grey, axis=0, kind="stable"), axis=0, kind="stable")
-    kept = (rank >= trimmed) & (rank < len(grey) - trimmed) & (grey > _SHADOWED * grey.max(axis=0))
-    return (kept & (seen.max(axis=-1) < _SATURATED)).astype(np.float64)
+    kept = (rank >= trimmed) & (rank < len(grey) - trimmed) & (grey > _SETTINGS.shadowed * grey.max(axis=0))
+    return (kept & (seen.max(axis=-1) < _SETTINGS.saturated)).astype(np.float64)
 
 
 def _spread(mask: np.ndarray, values: np.ndarray) -> Float[np.ndarray, "height width 3"]:

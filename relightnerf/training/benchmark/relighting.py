@@ -18,12 +18,26 @@ from relightnerf.training.benchmark.light_direction import direction_error_deg
 from relightnerf.training.benchmark.relighting_report import IDENTITY
 from relightnerf.training.benchmark.relit_cases import RelitCase
 
-_SHADOWED = 0.6
-_FACING = 0.1
-_LEAST_SHADOW = 0.01
-_FULLY_LIT = 0.9
-
 Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class ShadowSettings:
+    """What counts as a cast shadow."""
+
+    shadowed: float = 0.6
+    """Part of the luminance without cast shadows below which a pixel is in shadow. In the canonical light's shadow the
+    ambient part is left, about 0.2 of the whole with some bounces; 0.6 is about the middle between that and 1."""
+    facing: float = 0.1
+    """Cosine between normal and light from which on a surface can be in a cast shadow: below it (84 degrees) the light
+    hardly reaches it anyway, and shadow and light look alike."""
+    fully_lit: float = 0.9
+    """Part of the light's disc that a place sees which exposures are compared on; penumbras would bias them."""
+    least_shadow: float = 0.01
+    """Part of the counted pixels that the true shadow covers at least: the overlap of a few pixels is chance."""
+
+
+_SHADOWS = ShadowSettings()
 
 
 class Identity:
@@ -80,8 +94,8 @@ def light_scores(case: RelitCase, light: int, picture: UInt8[np.ndarray, "height
     image, direction = to_float(picture), case.lights.directions[light]
     scores = {"direction_error_deg": float(direction_error_deg(case.finder.direction(image), direction))}
     if case.unshadowed is not None:
-        counted = case.mask & (case.normal @ direction > _FACING)
-        lit = case.visibility[light] > _FULLY_LIT
+        counted = case.mask & (case.normal @ direction > _SHADOWS.facing)
+        lit = case.visibility[light] > _SHADOWS.fully_lit
         iou = shadow_iou(
             scaled(image, case.truths[light], case.mask), case.truths[light], case.unshadowed[light], counted, lit
         )
@@ -109,7 +123,7 @@ def shadow_iou(
         In [0, 1]; None if shadows cover less than a hundredth of the truth's counted pixels.
     """
     true = shadow_mask(truth, unshadowed, counted, lit)
-    if true.sum() < max(_LEAST_SHADOW * counted.sum(), 1):
+    if true.sum() < max(_SHADOWS.least_shadow * counted.sum(), 1):
         return None
     found = shadow_mask(prediction, unshadowed, counted, lit)
     return float((found & true).sum() / (found | true).sum())
@@ -132,6 +146,7 @@ def shadow_mask(
     linear = srgb_to_linear(picture.astype(np.float64))
     fitted = counted & lit if (counted & lit).any() else counted
     p, u = linear[fitted], unshadowed[fitted].astype(np.float64)
+    # least squares of p = factor u: factor = sum p u / sum u^2
     factors = (p * u).sum(axis=0) / np.maximum((u * u).sum(axis=0), 1e-12)
     expected = np.minimum(unshadowed * factors, 1.0)
-    return counted & (linear @ LUMINANCE < _SHADOWED * (expected @ LUMINANCE))
+    return counted & (linear @ LUMINANCE < _SHADOWS.shadowed * (expected @ LUMINANCE))

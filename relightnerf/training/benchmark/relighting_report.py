@@ -29,11 +29,15 @@ _MEASURES = {
     "pictures_per_second": ("pictures/s", 1),
     "fit_seconds": ("fit s", 2),
 }
-_TOLD_DEG = 10.0
+"""Titles of the table's columns, and decimals; in this order."""
 _SHEET_PAIRS = 6
+"""Lines of a sheet of pictures."""
 _TYPICAL = (0.35, 0.65)
+"""Ranks, by PSNR, that typical pairs are between: a third of all around the median."""
 _BALL = 0.22
+"""Diameter of the gray ball over the picture's shorter side."""
 _LEAST_WIDTH = 160
+"""Pixels of a picture on a sheet, so that its label fits above it."""
 _LEGEND = """\
 PSNR in dB of sRGB pictures: as they are, after the best factor per channel in linear light, and with mean and deviation
 of each LAB channel made the truth's. SSIM (higher is better) and LPIPS (lower is better) of the scaled pictures. Light:
@@ -42,6 +46,19 @@ makes of the true pictures, and "light told" is over those whose truth tells its
 from behind what is seen, no picture tells it. Shadow IoU: overlap of cast shadows with the true ones. Fit: seconds a
 photo before the first picture, reading of weights included.
 """
+
+
+@dataclass(frozen=True)
+class SummarySettings:
+    """What means are taken over."""
+
+    told_deg: float = 10.0
+    """Error of the true picture's own direction up to which its light counts as told, degrees. Where a light comes from
+    behind what is seen no picture tells it, and errors there say nothing of a relighter; a smaller bound would leave
+    few lights from the side."""
+
+
+_SUMMARY = SummarySettings()
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,7 @@ def summary(results: Sequence[PairScores]) -> dict[str, Any]:
     """
     groups = {group: None for result in results for group in result.groups}
     rows = {result.row: None for result in results}
-    told = {(r.case, r.light) for r in results if r.row == TRUTH and r.scores[_DIRECTION_ERROR] <= _TOLD_DEG}
+    told = {(r.case, r.light) for r in results if r.row == TRUTH and r.scores[_DIRECTION_ERROR] <= _SUMMARY.told_deg}
     return {
         group: {row: _means([r for r in results if r.row == row and group in r.groups], told) for row in rows}
         for group in groups

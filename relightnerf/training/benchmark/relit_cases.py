@@ -23,7 +23,19 @@ from relightnerf.training.data.light_folders import LightFolder
 from relightnerf.training.data.light_mixtures import mixed_scene
 
 _MESH = "mesh.ply"
-_FAR_AWAY_FOV_DEG = 10.0
+"""File of a rendered scene's mesh, in the camera's frame."""
+
+
+@dataclass(frozen=True)
+class PhotometricView:
+    """The camera that photos for photometric stereo are taken to be from, which their folders do not tell."""
+
+    fov_deg: float = 10.0
+    """Horizontal field of view, degrees. Photometric stereo takes light and view for parallel, so the camera stands far
+    away; with much less, the relief of an object becomes a tiny part of its distance."""
+
+
+_PHOTOMETRIC_VIEW = PhotometricView()
 
 
 @dataclass(frozen=True)
@@ -128,7 +140,7 @@ def photometric_cases(thing: PhotometricObject, sources: int) -> Iterator[RelitC
     thing = thing.cropped()
     height, width = thing.mask.shape
     surface = photometric_surface(thing.photos, thing.directions, thing.mask)
-    camera = Camera.from_fov(thing.name, width, height, _FAR_AWAY_FOV_DEG)
+    camera = Camera.from_fov(thing.name, width, height, _PHOTOMETRIC_VIEW.fov_deg)
     depth = integrated_depth(camera, surface.normal_camera, thing.mask)
     told = np.any(surface.normal_camera != 0, axis=-1, keepdims=True)
     normal = np.where(told, surface.normal_camera, depth_normals(camera, depth))

@@ -45,13 +45,16 @@ from relightnerf.io.images import named_errors, read_array, read_image
 from relightnerf.lights import LightSet, light_entries, parsed_lights
 
 FORMAT = 1
+"""Version of ``meta.json``."""
 _META, _DEPTH, _NORMAL, _VISIBILITY, _MASK = "meta.json", "depth.npy", "normal.npy", "visibility", "mask.png"
 _AMBIENT, _AMBIENT_VISIBILITY, _ALBEDO = "ambient", "ambient_visibility.png", "albedo.png"
 INEXACT = "inexact.npz"
+"""Name of the file with geometry as a fitted field has it."""
 InexactPart = Literal["depth", "normal", "ambient_visibility", "visibility"]
 _FORMER_AMBIENT_VISIBILITY = "openness"
 """Name that sets rendered by relightnerf 0.1 use."""
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".exr")
+"""Of pictures, in the order in which they are looked for."""
 _REMAKE = "make the scene's folder again"
 
 

@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-import cv2
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from scipy.optimize import nnls
 from torch import Tensor
 
 from relightnerf.diffusion.conditions import (
@@ -37,13 +35,13 @@ from relightnerf.diffusion.normals import NormalUNet, corrected_normals
 from relightnerf.errors import InputError
 from relightnerf.geometry.views import View
 from relightnerf.imaging.color import LUMINANCE, linear_to_srgb, to_float, to_uint8
-from relightnerf.lights import (
-    AMBIENT_RADIANCE,
-    SHADINGS,
-    TYPICAL_SHADING,
-    canonical_shading,
-    shading_ratio,
-    shading_terms,
+from relightnerf.lights import TYPICAL_SHADING, canonical_shading, shading_ratio, shading_terms
+from relightnerf.training.data.light_estimates import (
+    AmountSettings,
+    Estimate,
+    EstimateErrors,
+    fitted_amounts,
+    with_errors,
 )
 from relightnerf.training.data.light_folders import InexactPart, LightFolder
 from relightnerf.training.data.light_pairs import (
@@ -53,17 +51,28 @@ from relightnerf.training.data.light_pairs import (
     resized_normals,
     resized_picture,
 )
+from relightnerf.training.data.mixed_light import Mixture, MixtureSettings, camera_faults, random_mixture
+from relightnerf.training.data.spoiled_geometry import Surface, degraded
 
-_MEAN_EXPOSURE = (0.09, 0.3)
-_DEGRADED, _INEXACT = 0.2, 0.3
-_NOISY, _COMPRESSED, _BLACK_BEHIND = 0.5, 0.3, 0.5
-_LONE = 0.2
-_DIMMEST = 0.05
-_UNKNOWN_WEIGHT = 0.1
-_NO_ESTIMATE, _WRONG_LIGHT, _DIRECTION_ERROR = 0.03, 0.18, 0.05
-_AMOUNT_ERROR, _TINT_ERROR, _SPURIOUS = 0.3, 0.05, 0.3
-_FITTED, _LEAST_ALBEDO, _LEAST_SHADING, _EVEN = 400, 0.03, 0.1, 0.05
-_REWEIGHTINGS, _SPREAD = 3, 0.3
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """What a training sample is made of. The first two leave half of the samples with true geometry."""
+
+    inexact: float = 0.3
+    """How often geometry is what a field would have fitted, where a scene has that. The shipped model sees such
+    geometry on captures, and true geometry only in tests: less of it costs there, more costs where geometry is good."""
+    degraded: float = 0.2
+    """How often true geometry is spoiled (``spoiled_geometry``): errors of more kinds than the one stored fit has."""
+    black_behind: float = 0.5
+    """How often the photo is black where there is no surface, as rendered scenes are; else it has a random colour, so
+    that the network does not take black for a sign of it."""
+    unknown_weight: float = 0.1
+    """Weight in the loss of pixels without a surface, next to 1: there is no truth there, but the network should not
+    put anything wild beside outlines."""
+
+
+_SAMPLES, _MIXTURES, _ERRORS, _AMOUNTS = SampleSettings(), MixtureSettings(), EstimateErrors(), AmountSettings()
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ def mixed_scene(scene: LightFolder, rng: np.random.Generator) -> MixedScene:
         InputError: the scene's lights are not kept by themselves, or a file cannot be read.
     """
     stack, mask = _stack(scene), scene.mask()
-    mixture = _random_mixture(_means(stack, mask), len(scene), rng)
+    mixture = random_mixture(_means(stack, mask), len(scene), rng)
     targets = [linear_to_srgb(mixture.gain * (disc + stack[len(scene)])) for disc in stack[: len(scene)]]
     photo = linear_to_srgb(mixture.photo(stack))
     return MixedScene(
@@ -118,6 +127,7 @@ class LightMixtures(LightPairs):
     """
 
     least_crop = 0.5
+    """See ``LightPairs``; down to half: things in more sizes, with less of the surroundings that shadows come from."""
 
     def __init__(
         self,
@@ -145,8 +155,8 @@ class LightMixtures(LightPairs):
             light = light * np.array([-1.0, 1.0, 1.0], np.float32)
         estimate = self._estimate(choice, mixture, rng) if CAPTURE_PARTS & set(self.parts) else None
         light_of_photo, kind = estimate.light if estimate else mixture.strongest, rng.random() if self.augment else 1.0
-        surface = self._surface(choice, light_of_photo, inexact=kind < _INEXACT)
-        if _INEXACT <= kind < _INEXACT + _DEGRADED:
+        surface = self._surface(choice, light_of_photo, inexact=kind < _SAMPLES.inexact)
+        if _SAMPLES.inexact <= kind < _SAMPLES.inexact + _SAMPLES.degraded:
             surface = degraded(surface, rng)
         depth, normal = torch.from_numpy(surface.depth), torch.from_numpy(surface.normal)
         values = {
@@ -166,55 +176,48 @@ class LightMixtures(LightPairs):
             "target": _planes(target),
             "condition": condition_image(self.parts, values),
             "light": torch.from_numpy(light),
-            "weight": torch.from_numpy(np.maximum(mask, _UNKNOWN_WEIGHT))[None],
+            "weight": torch.from_numpy(np.maximum(mask, _SAMPLES.unknown_weight))[None],
         }
 
-    def _mixture(self, choice: PairChoice, rng: np.random.Generator) -> "_Mixture":
+    def _mixture(self, choice: PairChoice, rng: np.random.Generator) -> Mixture:
         lights = len(self.scenes[choice.scene])
-        return _random_mixture(self._light_means(choice.scene), lights, rng, _LONE if self.augment else 0.0)
+        return random_mixture(self._light_means(choice.scene), lights, rng, _MIXTURES.lone if self.augment else 0.0)
 
     def _light_means(self, scene: int) -> np.ndarray:
         stack, whole = self._stored(scene, "layers", _stack), self._stored(scene, "mask", LightFolder.mask)
         return self._stored(scene, "means", lambda _: _means(stack, whole))
 
-    def _estimate(self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator) -> "_Estimate | None":
+    def _estimate(self, choice: PairChoice, mixture: Mixture, rng: np.random.Generator) -> Estimate | None:
         """What is said of the photo's light; in training never quite right, and now and then quite wrong."""
         light, lights = mixture.strongest, len(self.scenes[choice.scene])
         if not self.augment:
-            return _Estimate(
-                light, self.scenes[choice.scene].lights.directions[light], self._amounts(choice, mixture, light)
-            )
-        if rng.random() < _NO_ESTIMATE:
+            return self._best_estimate(choice, mixture, light)
+        if rng.random() < _ERRORS.absent:
             return None
-        wrong = rng.random() < _WRONG_LIGHT
-        light = int(rng.integers(lights)) if wrong else light
-        amounts = self._amounts(choice, mixture, light)
-        if wrong:
-            ambient = 3.0 * amounts[1:7].mean(axis=0) / AMBIENT_RADIANCE
-            amounts[0] = np.maximum(amounts[0], rng.uniform(0.0, _SPURIOUS) * ambient)
-        errors = _AMOUNT_ERROR * abs(rng.normal()) * rng.normal(size=(SHADINGS, 1))
-        amounts *= np.exp(errors + _TINT_ERROR * rng.normal(size=(SHADINGS, 3)))
-        direction = self.scenes[choice.scene].lights.directions[light]
-        direction = direction + np.abs(rng.normal(0.0, _DIRECTION_ERROR)) * rng.normal(size=3)
-        return _Estimate(light, direction / np.linalg.norm(direction), amounts)
+        is_wrong = rng.random() < _ERRORS.wrong_light
+        light = int(rng.integers(lights)) if is_wrong else light
+        return with_errors(self._best_estimate(choice, mixture, light), is_wrong, rng, _ERRORS)
 
-    def _amounts(self, choice: PairChoice, mixture: "_Mixture", light: int) -> Float[np.ndarray, "8 3"]:
+    def _best_estimate(self, choice: PairChoice, mixture: Mixture, light: int) -> Estimate:
+        direction = self.scenes[choice.scene].lights.directions[light]
+        return Estimate(light, direction, self._amounts(choice, mixture, light))
+
+    def _amounts(self, choice: PairChoice, mixture: Mixture, light: int) -> Float[np.ndarray, "8 3"]:
         """Return what of each term of the shading, with this disc, explains best how the photo is lit."""
         scene = choice.scene
         stack = self._stored(scene, "layers", _stack)
         normal, ambient_visibility = self._normal(scene), self._ambient_visibility(scene)
         albedo = self._stored(scene, "albedo", lambda folder: folder.albedo().astype(np.float16))
-        usable = np.flatnonzero(normal.any(axis=-1) & (albedo.min(axis=-1) > _LEAST_ALBEDO))
-        some = np.unravel_index(usable[:: -(-max(len(usable), 1) // _FITTED)], ambient_visibility.shape)
+        usable = np.flatnonzero(normal.any(axis=-1) & (albedo.min(axis=-1) > _AMOUNTS.least_albedo))
+        some = np.unravel_index(usable[:: -(-max(len(usable), 1) // _AMOUNTS.pixels)], ambient_visibility.shape)
         lit = np.einsum("lpc,lc->pc", stack[:, some[0], some[1]], mixture.weights) / albedo[some].astype(np.float32)
         cosine = np.maximum(normal[some].astype(np.float32) @ self.scenes[scene].lights.directions[light], 0.0)
         disc = cosine * to_float(self._visibility(scene, light)[some])
-        return _fitted_amounts(
-            shading_terms(disc, normal[some].astype(np.float32), to_float(ambient_visibility[some])), lit
-        )
+        terms = shading_terms(disc, normal[some].astype(np.float32), to_float(ambient_visibility[some]))
+        return fitted_amounts(terms, lit, _AMOUNTS)
 
     def _capture(
-        self, choice: PairChoice, surface: "Surface", light: Float[np.ndarray, "3"], estimate: "_Estimate | None"
+        self, choice: PairChoice, surface: Surface, light: Float[np.ndarray, "3"], estimate: Estimate | None
     ) -> dict[str, Float[Tensor, "_ height width"]]:
         """What the estimate of the photo's light says; everything is 0 without one."""
         known = surface.depth > 0
@@ -230,6 +233,7 @@ class LightMixtures(LightPairs):
         target = canonical_shading(
             np.maximum(surface.normal @ light, 0.0) * surface.visibility, surface.ambient_visibility, known
         )
+        # what surroundings throw back, the last term, ``capture_cue`` adds as one constant
         without_bounces = terms[..., :-1] @ estimate.amounts[:-1] @ LUMINANCE
         return {
             "capture": capture_cue(_plane(without_bounces), torch.from_numpy(known)[None]),
@@ -238,24 +242,24 @@ class LightMixtures(LightPairs):
         }
 
     def _photos(
-        self, choice: PairChoice, mixture: "_Mixture", rng: np.random.Generator
+        self, choice: PairChoice, mixture: Mixture, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Source and target (height, width, 3), sRGB in [0, 1], and the mask (height, width)."""
         lights = len(self.scenes[choice.scene])
         stack = self._stored(choice.scene, "layers", _stack)
         whole = self._stored(choice.scene, "mask", LightFolder.mask)
         photo, target = mixture.photo(stack), mixture.gain * (stack[choice.target] + stack[lights])
-        behind = np.zeros(3) if rng.random() < _BLACK_BEHIND or not self.augment else rng.random(3) ** 2
+        behind = np.zeros(3) if rng.random() < _SAMPLES.black_behind or not self.augment else rng.random(3) ** 2
         images = []
         for linear in (photo, target):
             filled = linear * whole[..., None] + behind * (1.0 - whole[..., None])
             images.append(linear_to_srgb(resized_picture(filled.astype(np.float32), choice, self.size)))
         mask = resized_picture(whole, choice, self.size)
         if self.augment:
-            images[0] = _camera_faults(images[0], rng)
+            images[0] = camera_faults(images[0], rng)
         return images[0].astype(np.float32), images[1].astype(np.float32), mask
 
-    def _surface(self, choice: PairChoice, source: int, inexact: bool) -> "Surface":
+    def _surface(self, choice: PairChoice, source: int, inexact: bool) -> Surface:
         scene, target = choice.scene, choice.target
         visibility: Mapping[int, np.ndarray] | np.ndarray
         if inexact and self.scenes[scene].has_inexact:
@@ -283,7 +287,7 @@ class LightMixtures(LightPairs):
         """Correct the normals of inexact geometry, the same way for all samples of a scene: from one photo of it."""
         assert self._normals is not None
         lights = len(self.scenes[scene])
-        mixture = _random_mixture(self._light_means(scene), lights, np.random.default_rng([self.seed, scene, 3]))
+        mixture = random_mixture(self._light_means(scene), lights, np.random.default_rng([self.seed, scene, 3]))
         photo = linear_to_srgb(mixture.photo(self._stored(scene, "layers", _stack))).astype(np.float32)
         depth, normal = (self._inexact(scene, part).astype(np.float32) for part in ("depth", "normal"))
         view = View(self.scenes[scene].camera, photo, depth, normal)
@@ -302,67 +306,6 @@ class LightMixtures(LightPairs):
         return self._stored(scene, f"visibility {light}", lambda folder: to_uint8(folder.visibility(light)))
 
 
-@dataclass(frozen=True)
-class Surface:
-    """What a picture's pixels see.
-
-    Attributes:
-        depth: along the camera's -z, 0 where unknown.
-        normal: unit, camera frame, 0 where unknown.
-        visibility: part of the target light's disc that is seen, in [0, 1].
-        ambient_visibility: ambient visibility in [0, 1].
-        source_visibility: the same as ``visibility``, of the light that the photo is said to be taken under.
-    """
-
-    depth: Float[np.ndarray, "height width"]
-    normal: Float[np.ndarray, "height width 3"]
-    visibility: Float[np.ndarray, "height width"]
-    ambient_visibility: Float[np.ndarray, "height width"]
-    source_visibility: Float[np.ndarray, "height width"]
-
-
-def degraded(surface: Surface, rng: np.random.Generator) -> Surface:
-    """Return geometry as fitted fields give it: edges shifted, depth and normals bumpy, shadows blurred and stained."""
-    shape, strength = surface.depth.shape, rng.random()
-    across, down = (smooth_noise(shape, rng, (3, 9)) for _ in range(2))
-    rows, columns = np.indices(shape, np.float32)
-    reach = strength * rng.uniform(0.0, 2.0)
-    maps = (columns + reach * across).astype(np.float32), (rows + reach * down).astype(np.float32)
-
-    def bent(values: np.ndarray, mode: int = cv2.INTER_LINEAR) -> np.ndarray:
-        return cv2.remap(values.astype(np.float32), *maps, mode, borderMode=cv2.BORDER_REPLICATE)
-
-    depth = bent(surface.depth, cv2.INTER_NEAREST)
-    depth = depth * (1.0 + 0.03 * strength * smooth_noise(shape, rng, (2, 12)))
-    normal = bent(surface.normal)
-    if rng.random() < 0.5:
-        normal = cv2.GaussianBlur(normal, (0, 0), 0.1 + 2.0 * strength * rng.random())
-    for cells in ((3, 8), (10, 30)):
-        bumps = np.stack([smooth_noise(shape, rng, cells) for _ in range(3)], axis=-1)
-        normal = normal + 0.3 * strength * rng.random() * bumps * (depth > 0)[..., None]
-    normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-6)
-    shadows = []
-    for visibility in (surface.visibility, surface.source_visibility):
-        visible = bent(visibility)
-        if rng.random() < 0.5:
-            visible = cv2.GaussianBlur(visible, (0, 0), 0.1 + 1.5 * strength * rng.random())
-        stains = np.abs(smooth_noise(shape, rng, (4, 16))) > 3.2 - 1.4 * strength
-        shadows.append(np.where(stains, rng.random(), visible))
-    ambient_visibility = bent(surface.ambient_visibility) + 0.15 * strength * smooth_noise(shape, rng, (3, 10))
-    holes = smooth_noise(shape, rng, (3, 8)) > 3.5 - 1.5 * strength * rng.random()
-    known = (depth > 0) & ~holes
-    return Surface(
-        np.where(known, depth, 0.0).astype(np.float32),
-        np.where(known[..., None] & np.any(surface.normal != 0, axis=-1, keepdims=True), normal, 0.0).astype(
-            np.float32
-        ),
-        *(
-            np.where(known, np.clip(grey, 0.0, 1.0), 0.0).astype(np.float32)
-            for grey in (shadows[0], ambient_visibility, shadows[1])
-        ),
-    )
-
-
 def _stack(scene: LightFolder) -> Float[np.ndarray, "layers height width 3"]:
     """Discs, the ambient part, environments; linear."""
     return np.stack([scene.layer(name) for name in _layer_names(scene)])
@@ -376,105 +319,6 @@ def _layer_names(scene: LightFolder) -> tuple[str, ...]:
 
 def _means(stack: Float[np.ndarray, "layers height width 3"], mask: np.ndarray) -> Float[np.ndarray, "layers 3"]:
     return np.einsum("lhwc,hw->lc", stack, mask) / max(float(mask.sum()), 1.0)
-
-
-@dataclass(frozen=True)
-class _Mixture:
-    """A photo's light.
-
-    Attributes:
-        weights: of the layers.
-        gain: of the canonical pictures that fit it.
-        strongest: index of the disc that counts most.
-    """
-
-    weights: Float[np.ndarray, "layers 3"]
-    gain: Float[np.ndarray, "3"]
-    strongest: int
-
-    def photo(self, stack: Float[np.ndarray, "layers height width 3"]) -> Float[np.ndarray, "height width 3"]:
-        """Return the linear photo, which may be brighter than 1."""
-        used = np.flatnonzero(self.weights.any(axis=-1))
-        return sum((stack[i] * self.weights[i] for i in used), np.zeros(stack.shape[1:], np.float32))
-
-
-@dataclass(frozen=True)
-class _Estimate:
-    """What is said of a photo's light: the index of its disc, the disc's direction, and the amounts of its terms."""
-
-    light: int
-    direction: Float[np.ndarray, "3"]
-    amounts: Float[np.ndarray, "8 3"]
-
-
-def _fitted_amounts(
-    terms: Float[np.ndarray, "pixels 8"], lit: Float[np.ndarray, "pixels 3"]
-) -> Float[np.ndarray, "8 3"]:
-    """Return the amounts, not negative, that explain a shading best: least squares, reweighted (Geman, McClure)."""
-    scale = max(float(lit.mean()), 1e-6) if len(lit) else 1.0
-    prior = (
-        _EVEN / scale * np.sqrt(len(lit)) * (np.eye(SHADINGS)[1:7] - np.pad(np.full((6, 6), 1 / 6), ((0, 0), (1, 1))))
-    )
-    amounts = np.zeros((SHADINGS, 3))
-    for channel in range(3):
-        wanted = lit[:, channel]
-        relative = weight = 1.0 / (wanted + _LEAST_SHADING * scale)
-        for _ in range(_REWEIGHTINGS):
-            rows = np.concatenate([terms * weight[:, None], prior])
-            amounts[:, channel] = nnls(rows, np.concatenate([wanted * weight, np.zeros(6)]))[0]
-            residual = (terms @ amounts[:, channel] - wanted) * relative
-            weight = relative / (1.0 + (residual / _SPREAD) ** 2)
-    return amounts
-
-
-def _random_mixture(
-    means: Float[np.ndarray, "layers 3"], lights: int, rng: np.random.Generator, lone: float = 0.0
-) -> _Mixture:
-    """Draw a photo's light; ``lone`` is how often discs have no other light beside them, over and above chance."""
-    weights = np.zeros_like(means)
-    environments = len(means) - lights - 1
-    kind = rng.random()
-    count = 0 if kind < 0.2 and environments else 1 if kind < 0.75 else int(rng.integers(2, 4))
-    for index in rng.choice(lights, min(count, lights), replace=False):
-        weights[index] = rng.uniform(0.3, 1.0) * _tint(rng)
-    weights[lights] = rng.choice([0.0, 0.3, 1.0, 1.0]) * rng.uniform(0.3, 2.0) * _tint(rng)
-    if environments and (count == 0 or rng.random() < 0.4):
-        weights[lights + 1 + rng.integers(environments)] = np.exp(rng.uniform(np.log(0.1), 0.0)) * _tint(rng)
-    if lone and count and rng.random() < lone:
-        weights[lights:] = 0.0
-    canonical = means[:lights].mean(axis=0) + means[lights]
-    if (weights * means).sum(axis=0) @ LUMINANCE < _DIMMEST * (canonical @ LUMINANCE):
-        weights[lights] = 1.0  # where discs reach next to nothing, a photo would show the renderer's noise
-    mean = (weights * means).sum(axis=0)
-    exposure = np.exp(rng.uniform(*np.log(_MEAN_EXPOSURE))) / max(float(mean @ LUMINANCE), 1e-6)
-    gain = exposure * mean / np.maximum(canonical, 1e-6)
-    strongest = int(np.argmax((weights * means)[:lights] @ LUMINANCE))
-    return _Mixture((exposure * weights).astype(np.float32), gain.astype(np.float32), strongest)
-
-
-def _tint(rng: np.random.Generator) -> Float[np.ndarray, "3"]:
-    colour = np.exp(rng.normal(0.0, 0.2, 3) * [1.0, 0.4, 1.0])
-    return colour / colour.mean()
-
-
-def _camera_faults(image: Float[np.ndarray, "height width 3"], rng: np.random.Generator) -> np.ndarray:
-    """Sensor noise, and blocks of a JPEG file; sRGB in [0, 1]."""
-    if rng.random() < _NOISY:
-        image = image + rng.uniform(0.0, 0.03) * rng.standard_normal(image.shape)
-    image = np.clip(image, 0.0, 1.0)
-    if rng.random() < _COMPRESSED:
-        options = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 95))]
-        image = to_float(cv2.imdecode(cv2.imencode(".jpg", to_uint8(image), options)[1], cv2.IMREAD_COLOR))
-    return image
-
-
-def smooth_noise(
-    shape: tuple[int, ...], rng: np.random.Generator, cells: tuple[int, int]
-) -> Float[np.ndarray, "height width"]:
-    """Smooth noise of about unit spread, with at least and less than so many cells to a side."""
-    side = int(rng.integers(*cells))
-    lattice = rng.standard_normal((side, side)).astype(np.float32)
-    return 1.4 * cv2.resize(lattice, shape[::-1], interpolation=cv2.INTER_CUBIC)
 
 
 def _plane(values: Float[np.ndarray, "height width"]) -> Float[Tensor, "1 height width"]:

@@ -25,10 +25,25 @@ from relightnerf.errors import InputError
 from relightnerf.imaging.color import to_uint8
 from relightnerf.training.data.light_folders import LightFolder, find_light_folders
 
-_LEAST_NORMAL = 0.3
-_AVERAGED = 1.5
 _CACHE_BYTES = 1 << 30
+"""Decoded data that each process keeps by default: some 900 pictures of 768x512 in 8 bits; memory, not results."""
 _LIGHTS_OF_A_PAIR = 2
+
+
+@dataclass(frozen=True)
+class NormalResizing:
+    """How normals are brought to a sample's size."""
+
+    averaged: float = 1.5
+    """Stored pixels per sample's pixel, to a side, from which on means are taken instead of one pixel's normal. A mean
+    across an edge faces where neither surface does, which a normal picked from one side does not; but where many pixels
+    become one, picking leaves noise."""
+    least_length: float = 0.3
+    """Length of a mean below which it counts as unknown: two unit normals have such a mean at 145 degrees from each
+    other, and an unknown one is 0. A larger bound leaves holes along creases, a smaller one lets in what is noise."""
+
+
+_NORMALS = NormalResizing()
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,8 @@ class LightPairs(Dataset[dict[str, Tensor]]):
     """
 
     least_crop = 0.7
+    """Least part of the picture's width (or height) in a crop: smaller ones show more places and sizes, but less of the
+    surroundings that shadows come from."""
 
     def __init__(
         self,
@@ -238,11 +255,12 @@ def resized_normals(array: np.ndarray, choice: PairChoice, size: tuple[int, int]
     Means are taken only where many pixels become one: a mean across an edge faces where neither surface does.
     """
     left, _, right, _ = choice.box
-    if right - left < _AVERAGED * size[0]:
+    if right - left < _NORMALS.averaged * size[0]:
         normal = nearest_pixels(array, choice, size).astype(np.float32)
     else:
         normal = resized_picture(array.astype(np.float32), choice, size)
     if choice.flipped:
         normal[..., 0] *= -1.0
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
-    return np.where(length > _LEAST_NORMAL, normal / np.maximum(length, _LEAST_NORMAL), 0.0).astype(np.float32)
+    least = _NORMALS.least_length
+    return np.where(length > least, normal / np.maximum(length, least), 0.0).astype(np.float32)
