@@ -1,4 +1,4 @@
-"""How long the stages of a run take on two CPU cores, from how much there is to do.
+"""Estimates of how long the stages of a run take on two CPU cores.
 
 Measured on two cores of a server without a GPU, with 12 to 96 views of 256x192 to 512x512 pixels. A step of training
 costs the same whatever the size of the pictures; all else grows with their pixels, which was checked for relighting up

@@ -1,4 +1,4 @@
-"""How much there is to do in a run: counted in the scene where it is prepared, else in the capture."""
+"""The amount of work in a run: counted in the scene if it is prepared, else in the capture."""
 
 import math
 from typing import TYPE_CHECKING
