@@ -11,7 +11,7 @@ class Completion:
     """Print a script with which a shell completes relightnerf's subcommands, flags and values on the tab key."""
 
     shell: tyro.conf.Positional[Literal["bash", "zsh", "fish"]]
-    """The shell; start a new one afterwards."""
+    """The shell to be taught; start a new one afterwards."""
 
     def run(self) -> None:
         """Print the script."""
