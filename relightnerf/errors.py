@@ -1,4 +1,4 @@
-"""The one kind of error that people see: a line that says what, where, and what to do."""
+"""The one error that users see: a line that says what is wrong, where, and what to do."""
 
 
 class InputError(Exception):

@@ -1,4 +1,4 @@
-"""What a stage says while it works: lines, and on a terminal a bar with the time left."""
+"""Messages of a stage at work: lines, and on a terminal a progress bar with the time left."""
 
 from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar

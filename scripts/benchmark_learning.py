@@ -42,7 +42,7 @@ class BenchmarkLearning:
     """How long to train, and where to write."""
 
     output: Path
-    """Folder for the toy set, the run, and the results; a stopped benchmark goes on where it stopped."""
+    """Folder for the toy set, the run, and the results; a stopped benchmark continues where it stopped."""
     minutes: float = 15.0
     """Time to train, validations not counted."""
     scenes: int = 1500

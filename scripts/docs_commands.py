@@ -17,8 +17,8 @@ _RULE = re.compile(r"^[│|]\s*[─\-]{3,}\s*[│|]$")
 _VALUE = re.compile(r"\s*\((?P<kind>required|repeatable|default: (?P<default>.*?))\)$", re.DOTALL)
 _INTRODUCTION = """# Commands
 
-Made from the commands' own `--help` when this page was built. The stages are scripts, too: `python stages/STAGE.py`,
-from a clone, takes the same flags. Bad input ends with exit code 2 and one line that says what to do; Ctrl-C with 130.
+This page is made from the commands' own `--help`. In a clone, `python stages/STAGE.py` takes the same flags. Bad input
+ends with exit code 2 and one line that says what to do. Ctrl-C ends with exit code 130.
 """
 
 

@@ -1,4 +1,4 @@
-"""What mkdocs asks of us while it builds the site: the pages that are not in docs/, and links between all of them."""
+"""Hooks that mkdocs calls while it builds the site: pages that are not in docs/, and links between all pages."""
 
 import posixpath
 import re
@@ -12,17 +12,19 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parents[1]
 REPOSITORY_PAGES = {
     "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "security.md",
     "datasets/README.md": "datasets.md",
     "datasets/multi_illumination/README.md": "multi_illumination.md",
     "relightnerf/weights/compact/README.md": "compact.md",
 }
-"""Files of the repository that are pages of the site, too, and where they are in it."""
+"""Files of the repository that are also pages of the site, and their place there."""
 
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^)#\s]+)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made of the commands' own help and of other files of the repository."""
+    """Add the pages made from the commands' own help and from other files of the repository."""
     pages = {site: (ROOT / path).read_text(encoding="utf-8") for path, site in REPOSITORY_PAGES.items()}
     pages["commands.md"] = command_pages()
     for site, text in pages.items():

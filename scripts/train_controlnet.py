@@ -4,8 +4,8 @@
     accelerate launch --multi_gpu scripts/train_controlnet.py reference-768 --data ... --output RUN
 
 SETS are folders of scenes under several lights (see datasets/README.md). The finished model is RUN/model, for
-`relightnerf relight --relighter RUN/model`; `tensorboard --logdir RUN/logs` shows curves and pictures. Stopped, the
-same command goes on from the last checkpoint. Every setting of a recipe can be changed by a flag.
+`relightnerf relight --relighter RUN/model`; `tensorboard --logdir RUN/logs` shows curves and pictures. After a stop,
+the same command continues from the last checkpoint. A flag changes each setting of a recipe.
 """
 
 import sys

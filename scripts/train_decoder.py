@@ -4,8 +4,8 @@
     accelerate launch --multi_gpu scripts/train_decoder.py reference-1536 ...
 
 SETS are folders of scenes under several lights (see datasets/README.md). The finished codec is RUN/model, for
-`scripts/train_controlnet.py --codec edge --codec-folder RUN/model`, or as the folder `codec` of a relighter. Stopped,
-the same command goes on from the last checkpoint. Every setting of a recipe can be changed by a flag.
+`scripts/train_controlnet.py --codec edge --codec-folder RUN/model`, or as the folder `codec` of a relighter. After
+a stop, the same command continues from the last checkpoint. A flag changes each setting of a recipe.
 """
 
 import sys

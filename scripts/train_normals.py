@@ -4,8 +4,8 @@
     accelerate launch --multi_gpu scripts/train_normals.py --data ... --output RUN
 
 SETS are folders of scenes as datasets/render_procedural.py renders them. The finished network is RUN/model; it goes
-into a relighter's folder as `normals`, see scripts/ship_relighter.py. Stopped, the same command goes on from the last
-checkpoint.
+into a relighter's folder as `normals`, see scripts/ship_relighter.py. After a stop, the same command continues from
+the last checkpoint.
 """
 
 import sys

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
+from importlinter import api
 
 from relightnerf import cli
 from relightnerf.capture import _video
@@ -22,7 +23,7 @@ from relightnerf.lights import direction_from_angles
 from relightnerf.pipeline import fit, geometry, prepare
 
 ROOT = Path(__file__).parents[1]
-PAGES = (*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", *sorted(ROOT.glob("datasets/**/README.md")))
+PAGES = (*sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("datasets/**/README.md")))
 MODEL_CARD = ROOT / "relightnerf" / "weights" / "compact" / "README.md"
 
 
@@ -147,7 +148,7 @@ def _stopping(parse: Callable[..., Any]) -> Callable[..., Any]:
     return parse_and_stop
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", (*PAGES, MODEL_CARD), ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_pictures_are_right_in_the_repository_too(page: Path) -> None:
     for target in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page}: {target}"
@@ -183,13 +184,36 @@ def test_messages_that_troubleshooting_quotes_are_in_the_code() -> None:
             assert re.search(pattern, code), text
 
 
-def test_the_drawings_are_what_their_script_draws(tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "draw_light_angles.py"
+@pytest.mark.parametrize(
+    ("script", "names"),
+    [("draw_light_angles.py", ["light_camera.svg", "light_world.svg"]), ("draw_architecture.py", ["architecture.svg"])],
+)
+def test_the_drawings_are_what_their_script_draws(script: str, names: list[str], tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, script, "--output", tmp_path], env=environment, check=True)
+    subprocess.run([sys.executable, ROOT / "scripts" / script, "--output", tmp_path], env=environment, check=True)
     drawn = sorted(tmp_path.iterdir())
-    assert [path.name for path in drawn] == ["light_camera.svg", "light_world.svg"]
-    assert all(path.read_text() == (ROOT / "docs" / path.name).read_text() for path in drawn)
+    assert [path.name for path in drawn] == names
+    for path in drawn:
+        assert path.read_text() == (ROOT / "docs" / path.name).read_text(), f"run `python scripts/{script}`"
+
+
+def test_the_architecture_page_lists_the_packages_in_their_order() -> None:
+    layers = api.read_configuration(str(ROOT / "pyproject.toml"))["contracts_options"][0]["layers"]
+    names = [name.strip() for layer in layers for name in layer.split("|")]
+    rows = [row[0].strip("`") for row in _cells("architecture.md") if len(row) == 3]
+    assert rows[1:] == names  # the first row is the head
+
+
+def test_the_way_of_a_light_passes_through_functions_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    hops = re.findall(r"^\d+\. `(relightnerf/[\w/]+\.py)`: (.+?)(?=^\d+\. |^$)", page, re.MULTILINE | re.DOTALL)
+    assert len(hops) > 8
+    for file, text in hops:
+        code = (ROOT / file).read_text()
+        named = re.search(r"`([A-Za-z_.]+)`", text)
+        assert named, text
+        for name in named[1].split("."):
+            assert re.search(rf"^\s*(def|class) {name}\b", code, re.MULTILINE), f"{file}: {named[1]}"
 
 
 def test_the_table_of_directions_is_right() -> None:

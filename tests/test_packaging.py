@@ -142,5 +142,8 @@ def test_constraints_are_versions_without_addresses() -> None:
 
 
 def test_the_changelog_tells_of_this_version() -> None:
-    heading = next(line for line in (_ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
-    assert heading.split()[1] == relightnerf.__version__ == metadata.version("relightnerf")
+    headings = [line for line in (_ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
+    versions = [heading.split()[1].strip("[]") for heading in headings]
+    assert versions[0] == "Unreleased"
+    assert versions[1] == relightnerf.__version__ == metadata.version("relightnerf")
+    assert all(re.fullmatch(r"## \[[\d.]+\] - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])

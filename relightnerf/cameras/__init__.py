@@ -1,4 +1,4 @@
-"""Pinhole cameras of a capture, and (in ``paths``) the camera paths of videos; all in the capture's world frame."""
+"""Pinhole cameras of a capture, and camera paths for videos (``paths``), in the capture's world frame."""
 
 from relightnerf.cameras._pinhole import (
     Camera,

@@ -57,18 +57,18 @@ _EXIT_INPUT, _EXIT_INTERRUPTED, _EXIT_PIPE = 2, 130, 141
 
 _BASH_FILES = 'COMPREPLY=($(compgen -f -- "$cur"))'
 _BASH_FILES_WITH_SLASH = 'compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur")'
-"""tyro's way splits names at spaces, and ends the name of a folder with a space in place of a slash."""
+"""tyro's own line splits names at spaces, and puts a space instead of a slash after the name of a folder."""
 
 
 class Command(Protocol):
-    """A subcommand's flags and what it does with them."""
+    """The flags of a subcommand, and its work."""
 
     def run(self) -> None:
         """Do the stage's work."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 done, 2 something given cannot be used, 130 interrupted.
+    """Run the command line and return its exit code: 0 done, 2 an input or flag cannot be used, 130 interrupted.
 
     Args:
         arguments: what follows ``relightnerf``; taken from ``sys.argv`` by default.
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_command(parse: Callable[[], Command]) -> int:
-    """Run what ``parse`` makes of the command line, for programs of the project; returns the exit code as ``main``.
+    """Run the command that ``parse`` returns, for programs of the project; return the exit code as ``main`` does.
 
     Args:
         parse: reads the flags; may exit, for ``--help``.
@@ -115,7 +115,7 @@ def stage_main(command: str) -> None:
     """Run one subcommand with the flags of the calling script, and exit.
 
     Python puts a script's folder first on the import path, where ``stages/evaluate.py`` would hide an installed package
-    of that name: it is taken off again.
+    of that name. So the folder is removed again.
     """
     script_folder = Path(sys.argv[0]).resolve().parent
     sys.path[:] = [entry for entry in sys.path if not entry or Path(entry).resolve() != script_folder]
@@ -123,7 +123,7 @@ def stage_main(command: str) -> None:
 
 
 def _silence_libraries() -> None:
-    """Hide what libraries warn each other about (deprecations, their own defaults): users can do nothing about it."""
+    """Hide warnings of libraries (deprecations, their own defaults) that users can do nothing about."""
     warnings.filterwarnings("ignore", module=rf"({'|'.join(_WARNING_LIBRARIES)})(\.|$)")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 
@@ -137,9 +137,9 @@ def _parsed(arguments: Sequence[str]) -> Command:
 
 
 def completion_script(shell: str) -> str:
-    """Return a script that teaches ``"bash"``, ``"zsh"`` or ``"fish"`` to complete subcommands, flags and values.
+    """Return a script with which ``"bash"``, ``"zsh"`` or ``"fish"`` completes subcommands, flags and values.
 
-    With each press of the tab key it starts a bare Python that knows all flags; this package is not imported then.
+    Each press of the tab key starts a bare Python that knows all flags; it does not import this package.
     """
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
         _any_command(["--tyro-print-completion", shell])
@@ -178,7 +178,7 @@ def _failed(message: str) -> int:
 
 
 def _disk_trouble(error: Exception, command: Command | None) -> str | None:
-    """Say in one line what the disk refused; None if the error is about something else."""
+    """Return one line about what the disk refused; None if the error is about something else."""
     number, filename, reason = None, None, str(error)
     if isinstance(error, OSError):
         number, filename, reason = error.errno, error.filename, error.strerror or reason

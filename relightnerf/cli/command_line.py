@@ -1,4 +1,4 @@
-"""A command as one would type it."""
+"""A command as text to type."""
 
 import shlex
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def command_line(command: Any) -> str:
-    """Return what to type for a command's flags: those that differ from their defaults, ``relightnerf STAGE --…``."""
+    """Return the text to type for a command, ``relightnerf STAGE --…``; flags at their defaults are left out."""
     words = ["relightnerf", type(command).__name__.lower(), *_flags(command)]
     return " ".join(shlex.quote(word) for word in words)
 

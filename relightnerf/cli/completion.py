@@ -1,4 +1,4 @@
-"""Scripts with which a shell completes subcommands, flags and their values."""
+"""Scripts with which a shell completes subcommands, flags and values."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ import tyro
 
 @dataclass
 class Completion:
-    """Print a script that teaches a shell to complete relightnerf's subcommands, flags and values with the tab key."""
+    """Print a script with which a shell completes relightnerf's subcommands, flags and values on the tab key."""
 
     shell: tyro.conf.Positional[Literal["bash", "zsh", "fish"]]
     """The shell to be taught; start a new one afterwards."""

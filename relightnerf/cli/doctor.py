@@ -1,4 +1,4 @@
-"""Is everything here that relightnerf needs?"""
+"""Checks of the installation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +10,16 @@ _COLORS = {"OK": "green", "warning": "yellow", "problem": "red"}
 
 @dataclass
 class Doctor:
-    """Check the installation by using its parts, and say what to do about what is wrong."""
+    """Check the installation by using its parts, and say how to repair each problem."""
 
     scene: Path = Path()
-    """Folder where scenes are to be written to, for the room on its disk."""
+    """Folder for scenes; the free space on its disk is checked."""
 
     def run(self) -> None:
         """Print a line for every check.
 
         Raises:
-            InputError: there is a problem; warnings are none.
+            InputError: there is a problem; warnings do not count.
         """
         from rich.text import Text
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "run": (
         ("small pictures, minutes on a laptop", "--capture photos/ --scene scenes/desk --preset quick"),
-        ("a video as the capture; first see what it would take", "--capture desk.mp4 --scene scenes/desk --dry-run"),
+        ("from a video; first see how long it would take", "--capture desk.mp4 --scene scenes/desk --dry-run"),
         (
             "with a light-conditioned diffusion model",
             "--capture photos/ --scene scenes/desk --relighter models/relight",
@@ -17,16 +17,16 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "geometry": (
         ("a short fit", "--scene scenes/desk --preset quick"),
-        ("depth that was measured, one npy a view", "--scene scenes/desk --depth-source folder:depth"),
+        ("with measured depth, one npy file per view", "--scene scenes/desk --depth-source folder:depth"),
     ),
     "synthesize": (
         ("with the relighter that comes with relightnerf", "--scene scenes/desk"),
-        ("from directions of your own", "--scene scenes/desk --lights lights.json"),
+        ("under lights of your own", "--scene scenes/desk --lights lights.json"),
         ("by ray casting alone", "--scene scenes/desk --relighter shading"),
     ),
     "match": (
-        ("colours and agreement of views", "--scene scenes/desk"),
-        ("colours alone", "--scene scenes/desk --no-consistency"),
+        ("colours, and views that agree", "--scene scenes/desk"),
+        ("colours only", "--scene scenes/desk --no-consistency"),
     ),
     "fit": (
         ("a short fit", "--scene scenes/desk --preset quick"),
@@ -38,7 +38,7 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "--scene scenes/desk --path orbit --light 0,40 --light-path sweep",
         ),
         (
-            "each photo's view under a warm light from the left",
+            "the views of the photos under a warm light from the left",
             "--scene scenes/desk --light 90,35,1,0.7,0.4 --output warm",
         ),
         ("under an environment map", "--scene scenes/desk --envmap sky.exr --rotation 90 --output sky"),
@@ -61,13 +61,13 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "report": (("one page that shows everything about the scene", "--scene scenes/desk"),),
     "view": (
         ("on this machine", "--scene scenes/desk"),
-        ("for others in the network, too", "--scene scenes/desk --host 0.0.0.0 --port 8080"),
+        ("also for others in the network (there is no password)", "--scene scenes/desk --host 0.0.0.0 --port 8080"),
     ),
     "status": (("what is done, and what to run next", "--scene scenes/desk"),),
     "upgrade": (("a scene that an older version made", "--scene scenes/desk"),),
     "doctor": (
         ("check everything", ""),
-        ("is there room for a scene on that disk?", "--scene /data/desk"),
+        ("also check the free space on another disk", "--scene /data/desk"),
     ),
     "completion": (
         ("bash", "bash > ~/.local/share/bash-completion/completions/relightnerf"),
@@ -75,10 +75,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("fish", "fish > ~/.config/fish/completions/relightnerf.fish"),
     ),
 }
-"""By command: what an example does, and its flags."""
+"""For each command: what an example does, and its flags."""
 
 
 def epilog(command: str) -> str:
-    """Return the end of a command's help: what each example does, and the line to type."""
+    """Return the end of a command's help: for each example, what it does and the line to type."""
     lines = [f"  # {what}\n  relightnerf {command} {flags}".rstrip() for what, flags in EXAMPLES.get(command, ())]
     return "\n".join(["Examples:", *lines]) if lines else ""

@@ -1,4 +1,4 @@
-"""The whole way from a capture to a relightable scene, with pictures to look at."""
+"""The whole run from a capture to a relightable scene and its report."""
 
 import time
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from relightnerf.pipeline.steps import RunSteps, video_path
 
 @dataclass
 class Run(RunSteps):
-    """Do everything: prepare, geometry, synthesize, match, fit, then a video, a sheet, an evaluation and a page."""
+    """Run everything: prepare, geometry, synthesize, match, fit; then a video, a contact sheet, scores and a page."""
 
     dry_run: bool = False
-    """Only say what would be done and about how many minutes it would take; nothing is written."""
+    """Only print what the run would do, and estimate the minutes; write nothing."""
 
     def run(self) -> None:
-        """Run every stage that is not done yet, and say how long each took; or only show the plan.
+        """Run every stage that is not complete, and say how long each took; or only show the plan.
 
         Raises:
             InputError: an argument or the capture cannot be used.

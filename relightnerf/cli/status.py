@@ -1,4 +1,4 @@
-"""What is done of a scene, and what to run next."""
+"""The state of a scene's stages, and the next command."""
 
 import time
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _COLORS = {"complete": "green", "partial": "yellow", "out of date": "yellow", "b
 
 @dataclass
 class Status:
-    """Show the stages of a scene: what is done, how old and how large it is, and what to run next."""
+    """Show the stages of a scene: state, age and size, and the next command."""
 
     scene: Path
     """Scene folder."""
@@ -27,7 +27,7 @@ class Status:
         """Print a table of the stages and the next command; writes nothing.
 
         Raises:
-            InputError: there is no such folder, or it is no scene.
+            InputError: there is no such folder, or it is not a scene.
         """
         from relightnerf.cli.command_line import command_line
         from relightnerf.pipeline.view import View
@@ -78,5 +78,5 @@ def _megabytes(size: int) -> str:
 
 
 def _size(folder: Path) -> int:
-    """Return the bytes in a folder."""
+    """Return the size of a folder in bytes."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir()) if folder.is_dir() else 0

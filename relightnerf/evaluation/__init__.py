@@ -1,1 +1,1 @@
-"""Measures of how close rendered pictures are to the truth, and reports of them."""
+"""Scores of rendered pictures against the truth, and reports of them."""

@@ -1,6 +1,6 @@
-"""How close a picture is to the truth: as it is, with its exposure fitted, and with its colours matched.
+"""Scores of a picture against the truth: as it is, with fitted exposure, and with matched colours.
 
-Three ways to bring a prediction to the truth before they are compared, always in sRGB in [0, 1]:
+Before the comparison, a prediction can be adjusted to the truth in three ways, always in sRGB in [0, 1]:
 
 - ``raw``: as it is.
 - ``scaled``: every channel times the factor that is best in linear light, sum(p t) / sum(p p) over the counted pixels,

@@ -1,1 +1,1 @@
-"""A scene under one light as files that other programs open: 3D Gaussians, and a mesh with vertex colours."""
+"""A scene under one light as files for other programs: 3D Gaussians, and a mesh with vertex colours."""

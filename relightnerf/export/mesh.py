@@ -1,4 +1,4 @@
-"""The colours that the field has on a mesh under one light."""
+"""The colours of the field on a mesh under one light."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Exports of a scene: its field under one light, seen from the capture's cameras, on its mesh and beyond."""
+"""Exports of a scene: its field under one light, on its mesh and in the background."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Gaussians on a scene's mesh, and beyond it on what the capture's cameras see of the field."""
+"""Gaussians on a scene's mesh, and for the background that the capture's cameras see."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The field as a capture's cameras see it under one light: what exports are made of."""
+"""The field under one light, rendered from a capture's cameras for exports."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

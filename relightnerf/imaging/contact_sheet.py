@@ -1,4 +1,4 @@
-"""Contact sheets: many small pictures on one, each with its name above it."""
+"""Contact sheets: many small pictures in one, each with its name above it."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Joint bilateral upsampling: a small map in the size of a large picture, without crossing the picture's edges.
+"""Joint bilateral upsampling: a small map is enlarged along the edges of a large picture.
 
 Method: Kopf et al., "Joint Bilateral Upsampling", SIGGRAPH 2007. All pixels of a small pixel's cell share its
 neighbours, so a cell's result is one small matrix product, (pixels x neighbours) @ (neighbours x channels), and weights

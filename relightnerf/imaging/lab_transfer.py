@@ -1,4 +1,4 @@
-"""Colour matching: the mean and spread of LAB values of relit pictures are made those of the photo."""
+"""LAB colour transfer: relit pictures get the mean and standard deviation of the photo's LAB values."""
 
 from dataclasses import dataclass
 from typing import Literal

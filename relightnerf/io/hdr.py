@@ -1,4 +1,4 @@
-"""Pictures without an upper limit: OpenEXR and Radiance files of linear Rec. 709 values."""
+"""High dynamic range pictures: OpenEXR and Radiance files with linear Rec. 709 values."""
 
 from pathlib import Path
 

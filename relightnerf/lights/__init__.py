@@ -1,4 +1,4 @@
-"""Light directions, sets of them, their spherical harmonics, and lightings; ``paths`` has lights that move."""
+"""Light directions, light sets, lightings and spherical harmonics; ``paths`` has moving lights."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""A picture of a gray ball that shows where a light is."""
+"""Pictures of a gray ball that show a light's direction."""
 
 import numpy as np
 from jaxtyping import Float, UInt8

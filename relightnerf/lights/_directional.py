@@ -1,4 +1,4 @@
-"""A directional light as people set it: by angles, colour and intensity."""
+"""A directional light, given by angles, colour and intensity."""
 
 from dataclasses import dataclass
 

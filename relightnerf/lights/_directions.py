@@ -1,4 +1,4 @@
-"""Unit vectors from the scene towards the light, and the angles that people use for them."""
+"""Light directions as unit vectors from the scene towards the light, and as azimuth and elevation."""
 
 from typing import Literal
 

@@ -1,7 +1,7 @@
-"""What lights a picture: directional lights, point lights, an environment map, and ambient light.
+"""All the light on a scene: directional lights, point lights, an environment map, and ambient light.
 
-Light adds linearly, and everything is counted in canonical lights: a factor of 1 is a disc of ``DISC_RADIUS_DEG`` that
-gives ``IRRADIANCE``, and ambient of 1 is white light of ``AMBIENT_RADIANCE`` from everywhere.
+Light adds linearly, and all factors are relative to the canonical light: a factor of 1 is a disc of
+``DISC_RADIUS_DEG`` that gives ``IRRADIANCE``, and ambient of 1 is white light of ``AMBIENT_RADIANCE`` from everywhere.
 """
 
 import heapq

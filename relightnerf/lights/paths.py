@@ -1,4 +1,4 @@
-"""How the light moves during a video: one light a frame, in the capture's world."""
+"""Moving lights for videos: one light per frame, in the capture's world."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

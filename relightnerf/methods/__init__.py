@@ -1,1 +1,1 @@
-"""The nerfstudio methods, found by entry point: training recipes of the field on grids and of the one on Gaussians."""
+"""The nerfstudio methods ``relightnerf`` (grids) and ``relightnerf-splat`` (Gaussians), which entry points name."""

@@ -1,4 +1,4 @@
-"""What nerfstudio finds by entry point: the method and the dataparser `relightnerf`.
+"""The nerfstudio method `relightnerf`: the field on grids. nerfstudio finds it by entry point.
 
 nerfstudio imports this module for every command of every method, so it imports no more than nerfstudio itself needs.
 """

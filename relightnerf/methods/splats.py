@@ -1,4 +1,4 @@
-"""What nerfstudio finds by entry point: the method `relightnerf-splat`, for machines with CUDA.
+"""The nerfstudio method `relightnerf-splat`: 3D Gaussians, on CUDA. nerfstudio finds it by entry point.
 
 nerfstudio imports this module for every command of every method, so it imports no more than nerfstudio itself needs;
 gsplat compiles its kernels at the first picture.

@@ -1,1 +1,1 @@
-"""The stages: each module holds one, as a dataclass of its flags."""
+"""The stages and commands: each module has one, as a dataclass whose fields are its flags."""

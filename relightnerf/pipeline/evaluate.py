@@ -1,4 +1,4 @@
-"""How good the field's pictures are: held-out photos, or a folder of true pictures under known lights."""
+"""Scores of the field's pictures against held-out photos, or against true pictures under known lights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,17 +25,17 @@ class Evaluate:
     scene: Path
     """Scene folder."""
     truth: Path | None = None
-    """Folder with transforms.json, lights.json and true pictures `<camera>__<light>.png`; if `<camera>__capture.png` is
-    there too, the row `identity` tells how good the photo is as it is, and another how good the 2D relighter makes it.
-    Without it, the photos that the fit held out."""
+    """Folder with transforms.json, lights.json and true pictures `<camera>__<light>.png`. If it also has
+    `<camera>__capture.png`, the row `identity` scores the unchanged photo, and another row the photo relit in 2D.
+    Without this flag, the held-out photos are the truth."""
     compare: tuple[str, ...] = ()
-    """NAME=FOLDER of other pictures `<camera>__<light>.png`, one more row each."""
+    """NAME=FOLDER with other pictures `<camera>__<light>.png`; each adds a row."""
     lpips_weights: Path | None = None
-    """torchvision's AlexNet weights; looked for in torch's own cache by default, without it there is no LPIPS."""
+    """torchvision's AlexNet weights; by default looked for in torch's cache. Without them there is no LPIPS."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to render; auto takes CUDA if there is any."""
+    """Device to render on; auto uses CUDA if it is available."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
         """Render, compare, print the table, and write ``report/metrics.json`` and ``report/comparison.png``.
@@ -121,7 +121,7 @@ def pictures_folder(scene: "Scene") -> Path:
 
 
 def held_out_stage(scene: "Scene", with_lpips: bool) -> "Stage":
-    """Return the recipe of the comparison with the held-out photos, without doing anything.
+    """Return the recipe of the comparison with the held-out photos, without running it.
 
     Raises:
         InputError: the scene has no fitted field, or no held-out views.
@@ -133,7 +133,7 @@ def held_out_stage(scene: "Scene", with_lpips: bool) -> "Stage":
 def comparison_stage(
     scene: "Scene", pairs: "list[Pair]", rows: dict[str, dict[str, Path]], with_lpips: bool
 ) -> "Stage":
-    """Return the recipe of a comparison: of which rows of pictures with which true ones."""
+    """Return the recipe of a comparison of rows of pictures with the true ones."""
     from relightnerf.scene.stage import Stage
 
     inputs = [path for pair in pairs for path in (pair.truth, pair.mask) if path is not None]

@@ -15,7 +15,7 @@ _SUFFIX = ".ply"
 class Export(LightFlags):
     """Write the scene under one light as 3D Gaussians or as a mesh with vertex colours, in the capture's world.
 
-    Without a light, it is the capture's own.
+    Without a light, the light is the capture's own.
     """
 
     output: Path | None = None
@@ -23,9 +23,9 @@ class Export(LightFlags):
     format: Literal["splat", "mesh"] = "splat"
     """splat: 3D Gaussians for splat viewers, the background included; mesh: the fused mesh with 8-bit colours."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes CUDA if there is any."""
+    """Device to compute on; auto uses CUDA if it is available."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
         """Write the file.
@@ -57,7 +57,7 @@ class Export(LightFlags):
         stage.run(lambda: write(output, scene, load_renderer(scene, device), light), self.force)
 
     def check(self) -> None:
-        """Raise ``InputError`` for flags that are wrong by themselves or do not go together."""
+        """Raise ``InputError`` for flags that are wrong or do not go together."""
         self.light_request().check()
         if self.light_frame == "camera":
             raise InputError("--light-frame camera: an export has no camera", "give --light in the world's frame")

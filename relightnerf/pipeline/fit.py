@@ -26,15 +26,15 @@ class Fit:
     scene: Path
     """Scene folder."""
     preset: Literal["quick", "full", "large"] = "full"
-    """quick: a short fit; full: a longer one; large: the longest. The field is as large as the base field."""
+    """quick: a short fit; full: a longer fit; large: the longest. The field has the size of the base field."""
     steps: int | None = None
-    """Training steps, in place of the preset's."""
+    """Training steps; overrides the preset."""
     eval_every: int | None = None
-    """Every so many views, one is held out; by default the views that the base field has not seen either."""
+    """Hold out every n-th view; by default the same views as the base field. 0 holds out none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes CUDA if there is any."""
+    """Device to compute on; auto uses CUDA if it is available."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
     method: Literal["relightnerf", "relightnerf-splat"] = "relightnerf"
     """relightnerf: on grids, on any machine; relightnerf-splat: 3D Gaussians, on CUDA."""
 
@@ -73,7 +73,7 @@ class Fit:
         return steps
 
     def stage(self) -> "Stage":
-        """Return the recipe, without doing anything.
+        """Return the stage's recipe without running it.
 
         Raises:
             InputError: a flag cannot be used, or the scene has no complete base field.

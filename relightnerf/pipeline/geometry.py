@@ -18,7 +18,7 @@ STEPS = {"quick": 1500, "full": 5000, "large": 6000}
 LARGE = "large"
 """The preset of a larger field."""
 _UNAIDED = 2 / 3
-"""Part of the steps that photos alone are learned in; stereo, which starts from there, aids in the rest."""
+"""Share of the steps that learn from the photos alone; the other steps also use the depth from stereo."""
 
 
 @dataclass
@@ -28,17 +28,18 @@ class Geometry:
     scene: Path
     """Scene folder."""
     preset: Literal["quick", "full", "large"] = "full"
-    """quick: a short fit; full: a longer one; large: a longer one of a larger field."""
+    """quick: a short fit; full: a longer fit; large: a longer fit of a larger field."""
     steps: int | None = None
-    """Training steps of the base field, in place of the preset's."""
+    """Training steps of the base field; overrides the preset."""
     eval_every: int = 8
-    """Every so many views, one is held out of this fit and of the relightable one; 0 holds out none."""
+    """Hold out every n-th view, here and in the relightable field; 0 holds out none."""
     depth_source: str = "field"
-    """field: of the base field; folder:PATH with <view>.npy; or a transformers depth model (id or folder)."""
+    """Where depth comes from. field: the base field; folder:PATH: files <view>.npy; or a depth model of transformers
+    (id or folder)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes CUDA if there is any."""
+    """Device to compute on; auto uses CUDA if it is available."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
         """Write ``geometry/``: the run, ``stereo/``, ``depth/``, ``normal/``, ``mesh.ply`` and ``preview.png``.
@@ -74,7 +75,7 @@ class Geometry:
         return steps
 
     def stage(self) -> "Stage":
-        """Return the recipe, without doing anything.
+        """Return the stage's recipe without running it.
 
         Raises:
             InputError: a flag cannot be used, or the scene is not prepared.
@@ -109,7 +110,7 @@ def base_field(scene: "Scene") -> Path:
 
 
 def base_size(scene: "Scene") -> "FieldSize":
-    """Return the size of the base field, which the relightable one has as well."""
+    """Return the size of the base field; the relightable field has the same."""
     from relightnerf.io.files import read_json
     from relightnerf.scene.stage import MANIFEST
 
@@ -152,7 +153,7 @@ def _work(
 
 
 def _write_stereo(scene: "Scene", cameras: "Cameras", device: str) -> None:
-    """Write the depth that the photos of some cameras agree on, near that of the base field as it is now."""
+    """Write the depth from stereo, near the depth of the base field as it is now, for some cameras."""
     import cv2
 
     from relightnerf.field.loading import load_renderer

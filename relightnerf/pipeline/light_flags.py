@@ -1,4 +1,4 @@
-"""The flags that say what lights a scene: directional and point lights, and an environment map."""
+"""The flags for the lights of a scene: directional lights, point lights, and an environment map."""
 
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
@@ -11,26 +11,28 @@ from relightnerf.render.request import LightRequest
 
 @dataclass
 class LightFlags:
-    """A scene, and what lights it."""
+    """A scene and its lights."""
 
     scene: Path
     """Scene folder."""
     _: KW_ONLY
     light: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A far light as AZIMUTH,ELEVATION in degrees, e.g. 45,30, then its intensity or R,G,B factors if not 1, e.g.
-    45,30,0.5 or 45,30,1,0.6,0.3. Give it several times for several lights at once."""
+    """A directional light as AZIMUTH,ELEVATION in degrees, e.g. 45,30. An intensity or R,G,B factors may follow, e.g.
+    45,30,0.5 or 45,30,1,0.6,0.3. Give the flag several times for several lights at once."""
     light_frame: Literal["world", "camera"] = "world"
-    """world: azimuth from +x counter-clockwise seen from above; camera: azimuth from behind the camera to the right."""
+    """Frame of --light. world: azimuth from +x, counter-clockwise seen from above; camera: azimuth from behind the
+    camera to the right."""
     point: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A near light as X,Y,Z in the capture's world, then its intensity or R,G,B factors; may be given several times."""
+    """A point light as X,Y,Z in the capture's world. An intensity or R,G,B factors may follow. Give the flag several
+    times for several lights."""
     envmap: Path | None = None
-    """An environment map (.exr or .hdr, equirectangular); its middle column is azimuth 0."""
+    """An environment map (.exr or .hdr, equirectangular). Its middle column is azimuth 0."""
     rotation: float = 0.0
-    """Degrees by which the environment map is turned about up, counter-clockwise seen from above."""
+    """Turn the environment map by this angle in degrees, counter-clockwise seen from above."""
     samples: int = 64
-    """Directions that stand for the environment map, more where it is brighter."""
+    """Number of directional lights that approximate the environment map; more of them are where it is brighter."""
     intensity: float = 1.0
-    """Factor on all of --light, --point and --envmap."""
+    """Factor on --light, --point and --envmap together."""
 
     def light_request(self) -> LightRequest:
         """Return the lights that the flags ask for."""

@@ -1,4 +1,4 @@
-"""Fourth stage: the relit pictures take over the colours of their photos, and the views agree about their surfaces."""
+"""Fourth stage: relit pictures get the colours of their photos, and views are made to agree about their surfaces."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -26,19 +26,20 @@ _REPORT, _MAPS = "consistency.json", "maps"
 
 @dataclass
 class Match:
-    """Match the colours of the relit pictures to the photos (mean and spread in LAB), then reconcile the views."""
+    """Match the colours of the relit pictures to the photos (LAB colour transfer), then make the views agree."""
 
     scene: Path
     """Scene folder."""
     relighter: str = "compact"
-    """Whose pictures to match."""
+    """The relighter whose pictures to match."""
     mode: Literal["auto", "joint", "image", "off"] = "auto"
-    """joint: over all lights of a view together; image: each picture alone; off: colours stay; auto: off for compact
-    and other models with the ratio codec, which keep the photo's colours and brightness, joint for the rest."""
+    """LAB colour transfer. joint: with the statistics of all lights of a view together; image: each picture by itself;
+    off: no transfer; auto: off for compact and other models with the ratio codec, which keep the photo's colours and
+    brightness, and joint for all others."""
     consistency: bool = True
-    """Give every surface point the mean relighting of the views that see it; needs the scene's geometry."""
+    """Make the views agree: every surface point gets the mean relighting of the views that see it."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
         """Write ``matched/<view>__<light>.png``, ``lights.json`` and, with consistency, ``consistency.json``.
@@ -57,7 +58,7 @@ class Match:
         stage.run(lambda: self._work(scene, relit, names, lights, views), self.force)
 
     def stage(self) -> "Stage":
-        """Return the recipe, without doing anything.
+        """Return the stage's recipe without running it.
 
         Raises:
             InputError: the scene is not prepared, or has no relit pictures.
@@ -136,7 +137,7 @@ def _matched(
 
 
 def _report(consistency: "SceneConsistency", outputs: Mapping[str, Sequence[Path]], path: Path) -> None:
-    """Say, and write down, how far the views disagree now and before; after this the maps are not needed any more."""
+    """Print and write how much the views disagree before and after; afterwards the maps are not needed any more."""
     from relightnerf.io.files import write_json
     from relightnerf.io.images import read_image
     from relightnerf.progress import say
@@ -154,7 +155,7 @@ def _report(consistency: "SceneConsistency", outputs: Mapping[str, Sequence[Path
 
 
 def _checked_views(scene: "Scene") -> "SceneViews":
-    """Return the views after every file of their geometry has been read and checked, before anything is cleared."""
+    """Read and check every file of the views' geometry, before anything is cleared; return the views."""
     from relightnerf.geometry.views import SceneViews
 
     names = scene.cameras().names
@@ -187,7 +188,7 @@ def _pictures(relit: Path, names: tuple[str, ...], lights: "LightSet") -> list[P
 
 
 def _check_complete(scene: "Scene", pictures: Sequence[Path], relighter: str) -> None:
-    """Check that the relit pictures and the photos are whole and of one size."""
+    """Check that the relit pictures and the photos are complete and have one size."""
     from relightnerf.io.images import check_pictures
 
     names, size = scene.cameras().names, (scene.width, scene.height)

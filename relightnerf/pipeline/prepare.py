@@ -29,21 +29,21 @@ class Prepare:
     capture: Path
     """Folder of photos, video file, COLMAP model, or nerfstudio dataset."""
     scene: Path
-    """Scene folder to write to; it is made if need be."""
+    """Scene folder to write to; it is created if it does not exist."""
     preset: Literal["quick", "full"] = "full"
-    """Size of the prepared photos, and effort spent on finding poses."""
+    """Size of the prepared photos, and effort of structure from motion."""
     max_size: int | None = None
-    """Longer side of the prepared photos in pixels; by preset 256 (quick) or 768 (full); never enlarged."""
+    """Longer side of the prepared photos in pixels; 256 (quick) or 768 (full) by default. Photos are never enlarged."""
     max_views: int | None = None
-    """Use only this many photos, evenly chosen."""
+    """Use only this many photos, evenly spaced."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
         """Prepare the capture.
 
         Raises:
-            InputError: the capture cannot be used, or the scene folder not be written.
+            InputError: the capture cannot be used, or the scene folder cannot be written.
         """
         self.check()
         source = self.source()
@@ -52,7 +52,7 @@ class Prepare:
             self._write_scene()
 
     def stage(self) -> "Stage":
-        """Return the recipe, without doing anything.
+        """Return the stage's recipe without running it.
 
         Raises:
             InputError: the capture cannot be used.
@@ -63,14 +63,14 @@ class Prepare:
         """Recognise and check the capture.
 
         Raises:
-            InputError: it is none.
+            InputError: it is not a capture.
         """
         from relightnerf.capture import SourceOptions, open_capture
 
         return open_capture(self.capture, SourceOptions(self.max_views, quick=self.preset == "quick"))
 
     def prepared_size(self, source: "Source") -> tuple[int, int]:
-        """Return width and height of the photos that would be written, pixels."""
+        """Return the width and height of the photos to be written, in pixels."""
         scale = min(1.0, self._size() / max(source.size))
         width, height = (max(1, round(side * scale)) for side in source.size)
         return width, height

@@ -1,4 +1,4 @@
-"""Outside the stages: one photo with depth, relit; a sheet of it, and a video with a light that turns around."""
+"""Relighting of one photo with depth, outside the stages: pictures, a contact sheet, and a video of a turning light."""
 
 import math
 from collections.abc import Sequence
@@ -40,29 +40,29 @@ class Relight:
     fov: float
     """Horizontal field of view of the photo in degrees."""
     output: Path
-    """Folder to write <stem>__<light>.png and the contact sheet <stem>__sheet.png to."""
+    """Folder for <stem>__<light>.png and the contact sheet <stem>__sheet.png."""
     lights: Path | None = None
-    """A lights.json; here the frames camera and world are the same. Without it, the 18 reference directions."""
+    """A lights.json; the camera and world frames are the same here. Without it, the 18 reference directions."""
     sweep: Path | None = None
     """Also write a video, .mp4 or .gif, in which the light turns once around the camera's up axis."""
     sweep_frames: int = 60
-    """Frames of the video."""
+    """Number of frames of the video."""
     sweep_elevation: float = 35.0
-    """Angle of the video's light above the horizontal plane through the camera, in degrees."""
+    """Elevation of the video's light above the horizontal plane of the camera, in degrees."""
     fps: int = 30
-    """Frames a second of the video."""
+    """Frames per second of the video."""
     relighter: str = "compact"
-    """compact (its weights come with relightnerf), shading (ray-cast, no learning), or the folder or hub id of a
-    light-conditioned diffusion model."""
+    """The 2D relighter: compact (its weights come with relightnerf), shading (ray casting, no learning), the name of an
+    installed relighter, or the folder or hub id of a light-conditioned diffusion model."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where relighters that learn compute; shading always uses the CPU."""
+    """Device of relighters that learn; shading always uses the CPU."""
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
-    """How a diffusion model computes."""
+    """Settings of diffusion models."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
-        """Write the photo under every light, the contact sheet, and the video if there is to be one.
+        """Write the photo under every light, the contact sheet, and the video if --sweep is given.
 
         Raises:
             InputError: a flag or file cannot be used, or photo and depth differ in size.
@@ -162,14 +162,14 @@ class Relight:
 
 
 class _Relit:
-    """The photo under lights; the relighter is fitted when the first picture is missing."""
+    """The photo under lights; the relighter is fitted before the first missing picture."""
 
     def __init__(self, relighter: "Relighter", view: "View", rays: "RayScene") -> None:
         self.relighter, self.view = relighter, view
         self._rays, self._is_fitted = rays, False
 
     def write(self, files: Sequence[Path], directions: "np.ndarray", with_balls: bool = False) -> None:
-        """Write the pictures that are not there yet, a few at a time, for the memory's sake."""
+        """Write the missing pictures, a few at a time to save memory."""
         from relightnerf.imaging.color import to_uint8
         from relightnerf.io.images import write_image
         from relightnerf.progress import say, track

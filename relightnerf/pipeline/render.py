@@ -20,55 +20,56 @@ _VIDEOS, _PICTURES = ("mp4", "gif"), ("png", "exr")
 
 @dataclass
 class Render(LightFlags):
-    """Render the scene from cameras under lights: pictures for every pair, or a video along a path."""
+    """Render the scene from cameras under lights: a picture for every pair, or a video along a path."""
 
     output: Path | None = None
-    """Folder for `<camera>__<light>.png`, or with --path a .mp4 or .gif file; in <scene>/renders by default."""
+    """Folder for `<camera>__<light>.png`; with --path, a .mp4 or .gif file. By default in <scene>/renders."""
     cameras: Path | None = None
-    """Cameras of the pictures: a transforms.json in the capture's frame, or a camera path or views saved by the viewer;
-    without it, those of the photos."""
+    """Cameras of the pictures: a transforms.json in the capture's frame, or a camera path or views saved by the viewer.
+    By default the cameras of the photos."""
     lights: Path | None = None
-    """A lights.json with the lights of the pictures, or of a video's grid; without it, the capture's own light
-    `capture`."""
+    """A lights.json with the lights of the pictures, or of a video with --layout grid. By default the capture's own
+    light, `capture`."""
     capture_light: bool = False
     """Add the capture's own light to --lights."""
     view: Path | None = None
-    """A view saved by the viewer, camera and light: makes one picture. Keyframes saved by the viewer: make a video in
-    which both go from view to view."""
+    """A file saved by the viewer. A view (camera and light) makes one picture. Keyframes make a video in which camera
+    and light move from view to view."""
     path: str | None = None
-    """Make a video along orbit, spiral, or capture (along the photos); standing at a photo in the middle (stand) or
-    at the photo of this name; or from a file: a camera a frame as in --cameras, a saved view to stand there, or
-    keyframes."""
+    """Make a video along a camera path: orbit, spiral, or capture (along the photos); stand (a fixed camera, at a photo
+    in the middle) or the name of a photo to stand at; or a file with one camera per frame as in --cameras, a saved view
+    to stand at, or keyframes."""
     light_path: str = "stand"
-    """How the light of a video moves. stand: not at all; circle (or sweep): what --light and --envmap give (or 0,30)
-    turns once around; swing: it turns 80 degrees to one side, to the other, and back; arc: --light goes over the top
-    to the other side, or from the first --light to the second; or a file: a lights.json, or keyframes, to pass in
+    """How the light of a video moves. stand: it does not move; circle (or sweep): --light and --envmap (or 0,30) turn
+    once around; swing: they turn 80 degrees to one side, to the other, and back; arc: --light moves over the zenith to
+    the other side, or from the first --light to the second; or a file: the lights of a lights.json, or keyframes, in
     order."""
     seconds: float | None = None
-    """Length of a video, unless its path is a file with a camera a frame; what keyframes say, or 5."""
+    """Length of a video in seconds, unless its path is a file with one camera per frame. By default that of the
+    keyframes, or 5."""
     fps: int | None = None
-    """Frames a second of a video; what a camera path saved by the viewer says, or 24."""
+    """Frames per second of a video; by default those of a camera path saved by the viewer, or 24."""
     format: Literal["mp4", "gif", "png", "exr"] | None = None
-    """What to write: mp4 or gif for a video; png (8-bit sRGB) or exr (linear) for pictures, and for a video as
-    numbered pictures in the folder --output. By default what the name of --output says, or png for pictures and mp4
-    for videos."""
+    """File format: mp4 or gif for a video; png (8-bit sRGB) or exr (linear) for pictures, or for a video as numbered
+    pictures in the folder --output. By default the suffix of --output decides, else png for pictures and mp4 for
+    videos."""
     layout: Layout = "single"
-    """single: nothing beside; compare: the capture's own light at the left; photo: the photo at the left, for cameras
-    of photos; grid: each --light, --point, --envmap, or light of --lights in a panel of its own, all at once."""
+    """single: one panel; compare: the capture's own light at the left; photo: the photo at the left, for cameras of
+    photos; grid: one panel for each --light, --point, --envmap, or light of --lights, all in one picture."""
     columns: int | None = None
-    """Panels in a row; about as many as rows by default."""
+    """Panels in a row; by default about as many as rows."""
     labels: bool = False
     """Write the light's name, or its azimuth and elevation in degrees, on each panel."""
     gray_ball: bool = False
     """Draw a gray ball under the light on each panel."""
     width: int | None = None
-    """Width of the pictures (of each panel) in pixels; as the photos by default."""
+    """Width of the pictures (of each panel) in pixels; by default that of the photos."""
     height: int | None = None
-    """Height of the pictures (of each panel) in pixels; as the photos by default."""
+    """Height of the pictures (of each panel) in pixels; by default that of the photos."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes CUDA if there is any."""
+    """Device to compute on; auto uses CUDA if it is available."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
         """Render.
@@ -95,7 +96,7 @@ class Render(LightFlags):
             self._render_pictures(renderer)
 
     def check(self) -> None:
-        """Raise ``InputError`` for flags that are wrong by themselves or do not go together."""
+        """Raise ``InputError`` for flags that are wrong or do not go together."""
         numbers = {"width": self.width, "height": self.height, "fps": self.fps, "columns": self.columns}
         for name, value in numbers.items():
             if value is not None and value < 1:

@@ -1,4 +1,4 @@
-"""One page that shows everything that was made of a scene."""
+"""One page that shows all results of a scene."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +21,21 @@ _SMALLEST = 32
 
 @dataclass
 class Report:
-    """Write one HTML file that shows the scene, with a light to move; it opens from disk and needs no network."""
+    """Write one HTML file that shows the scene, with a light to drag; it opens from disk and needs no network."""
 
     scene: Path
     """Scene folder."""
     views: int = REPORT_VIEWS
-    """Views in which the light can be moved."""
+    """Number of views with a light to drag."""
     size: int = 640
-    """Longer side of their pictures in pixels; never more than the photos'."""
+    """Longer side of these views in pixels; never more than that of the photos."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to render; auto takes CUDA if there is any."""
+    """Device to render on; auto uses CUDA if it is available."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
-        """Render what is missing and write ``report/index.html``; what was not run on the scene, the page says.
+        """Render what is missing and write ``report/index.html``; the page names stages that were not run.
 
         Raises:
             InputError: a flag cannot be used, or the scene is not prepared.
@@ -72,7 +72,7 @@ class Report:
 
 
 def _steps(scene: "Scene") -> list[dict[str, Any]]:
-    """Return what the page tells of the stages, which is in no other input."""
+    """Return what the page says about the stages and no other input contains."""
     from relightnerf.report_page import history
 
     return [{"name": step.name, "settings": step.settings, "seconds": step.seconds} for step in history(scene)]

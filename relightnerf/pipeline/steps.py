@@ -36,25 +36,25 @@ class StageCommands(NamedTuple):
 
 @dataclass
 class RunSteps:
-    """What a run works on, and how; each step takes its flags from here."""
+    """The flags of a run; each step takes its flags from here."""
 
     capture: Path
     """Folder of photos, video file, COLMAP model, or nerfstudio dataset."""
     scene: Path
-    """Scene folder to write to; a stopped run goes on where it stopped."""
+    """Scene folder to write to; it is created if it does not exist. A stopped run continues where it stopped."""
     preset: Literal["quick", "full", "large"] = "full"
-    """quick: small pictures, minutes on a laptop; full: larger pictures, a longer fit; large: a larger field, too."""
+    """quick: small pictures, minutes on a laptop; full: larger pictures, a longer fit; large: also a larger field."""
     relighter: str = "compact"
-    """The 2D relighter: compact (its weights come with relightnerf), shading (ray-cast, no learning), or a diffusion
-    model's folder or hub id."""
+    """The 2D relighter: compact (its weights come with relightnerf), shading (ray casting, no learning), the name of an
+    installed relighter, or the folder or hub id of a light-conditioned diffusion model."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes CUDA if there is any."""
+    """Device to compute on; auto uses CUDA if it is available."""
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
-    """How a diffusion model computes."""
+    """Settings of diffusion models."""
     consistency: bool = True
-    """Give every surface point the mean relighting of the views that see it (match)."""
+    """Make the views agree: every surface point gets the mean relighting of the views that see it (match)."""
     force: bool = False
-    """Do every stage again even if it is done."""
+    """Run every stage again even if it is complete."""
 
     @property
     def sheet(self) -> Path:
@@ -80,7 +80,7 @@ class RunSteps:
         )
 
     def steps(self) -> dict[str, Callable[[], None]]:
-        """Return what does each step, by its name, in order."""
+        """Return the functions of the steps by name, in order."""
         from relightnerf.pipeline.report import Report
 
         scene, device, force = self.scene, self.device, self.force

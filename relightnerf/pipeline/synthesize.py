@@ -1,4 +1,4 @@
-"""Third stage: every photo, relit by a 2D relighter from every direction of a set of lights."""
+"""Third stage: a 2D relighter relights every photo under every light of a set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,21 +22,21 @@ _PREVIEW_WIDTH, _PREVIEW_COLUMNS = 128, 5
 
 @dataclass
 class Synthesize:
-    """Relight every photo from a set of directions with a 2D relighter."""
+    """Relight every photo under a set of light directions with a 2D relighter."""
 
     scene: Path
     """Scene folder."""
     relighter: str = "compact"
-    """compact (its weights come with relightnerf), shading (ray-cast, no learning), or the folder or hub id of a
-    light-conditioned diffusion model."""
+    """The 2D relighter: compact (its weights come with relightnerf), shading (ray casting, no learning), the name of an
+    installed relighter, or the folder or hub id of a light-conditioned diffusion model."""
     lights: Path | None = None
-    """A lights.json; without it, the 18 directions of the reference method in each camera's frame."""
+    """A lights.json. By default the 18 directions of the reference method, in each camera's frame."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where relighters that learn compute; shading always uses the CPU."""
+    """Device of relighters that learn; shading always uses the CPU."""
     diffusion: DiffusionOptions = field(default_factory=DiffusionOptions)
-    """How a diffusion model computes."""
+    """Settings of diffusion models."""
     force: bool = False
-    """Do it again even if it is done."""
+    """Run again even if the result is complete."""
 
     def run(self) -> None:
         """Write ``relit/<relighter>/<view>__<light>.png``, ``lights.json`` and ``previews/<view>.jpg``.
@@ -58,7 +58,7 @@ class Synthesize:
         stage.run(lambda: _work(stage.folder, relighter, views, rays, lights), self.force)
 
     def light_set(self) -> "LightSet":
-        """Return the lights to relight from.
+        """Return the lights to relight under.
 
         Raises:
             InputError: the file cannot be used.
@@ -68,7 +68,7 @@ class Synthesize:
         return load_lights(self.lights) if self.lights else reference_lights()
 
     def stage(self) -> "Stage":
-        """Return the recipe, without doing anything.
+        """Return the stage's recipe without running it.
 
         Raises:
             InputError: a flag or file cannot be used, or the scene is not prepared.
@@ -76,7 +76,7 @@ class Synthesize:
         return self._stage(self.light_set())
 
     def recorded_stage(self, parameters: Mapping[str, Any]) -> "Stage":
-        """Return the recipe with the lights of a manifest's parameters, whose file may be gone by now."""
+        """Return the recipe with the lights from a manifest; their file may be gone by now."""
         import numpy as np
 
         from relightnerf.lights import LightSet

@@ -1,4 +1,4 @@
-"""The scene in nerfstudio's viewer, with sliders for the light."""
+"""The scene in nerfstudio's viewer, with a light panel."""
 
 import socket
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _LAST_PORT = 65535
 
 @dataclass
 class View:
-    """Show the scene in a browser: walk around in it and move the light."""
+    """Show the scene in a browser: look around in it and move the light."""
 
     scene: Path
     """Scene folder."""
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 lets other machines in."""
+    """Address to listen on. 0.0.0.0 lets other machines in, without a password."""
     port: int = 7007
     """Port to listen on."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes CUDA if there is any."""
+    """Device to compute on; auto uses CUDA if it is available."""
 
     def run(self) -> None:
         """Serve the viewer until Ctrl-C.
@@ -47,7 +47,7 @@ class View:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise ``InputError`` unless one can listen on this port (the viewer would silently take another)."""
+    """Raise ``InputError`` if the port cannot be used (the viewer would silently take another one)."""
     if not 0 < port <= _LAST_PORT:
         raise InputError(f"--port {port}: no such port", f"give a number from 1 to {_LAST_PORT}")
     with socket.socket() as probe:

@@ -1,1 +1,1 @@
-"""Pictures and videos of a scene's field: what to show (cameras, lights, layouts), and the files that show it."""
+"""Pictures and videos of a scene's field: requests (cameras, lights, layouts), frames, and files."""

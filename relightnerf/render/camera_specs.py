@@ -1,4 +1,4 @@
-"""Cameras as people ask for them on the command line: paths by name, photos, and files."""
+"""Cameras from the command line: named camera paths, photos, and files."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a rendered file shows: one camera, and one or more panels under lights of their own or with a photo."""
+"""Frames: one camera, and one or more panels, each with a light or a photo."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Lights by angles that can be turned, and what becomes of them during a video."""
+"""Lights given by angles, which can be turned, and their movement during a video."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace

@@ -1,4 +1,4 @@
-"""What is put on and around pictures: a grid, a split, names, and gray balls under their lights."""
+"""Overlays on pictures: grids, splits, labels, and gray balls under the light."""
 
 import math
 from collections.abc import Sequence

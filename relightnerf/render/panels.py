@@ -1,4 +1,4 @@
-"""Which panels stand beside each other: layouts of a scene's pictures and videos."""
+"""Layouts: which panels stand beside each other in pictures and videos."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

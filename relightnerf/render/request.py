@@ -1,4 +1,4 @@
-"""What is asked of the renderer: values that commands, examples and tests make; imports nothing that takes time."""
+"""Requests to the renderer, as commands, examples and tests make them; imports nothing heavy."""
 
 import math
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Views that the viewer saves and ``render`` shows again: a camera with its light, and keyframes made of them.
+"""Views that the viewer saves and ``render`` renders: a camera with its light, and keyframes.
 
 A file is one view,
 

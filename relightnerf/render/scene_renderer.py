@@ -1,4 +1,4 @@
-"""Pictures and videos of a scene's field: cameras times lights, and paths with a light that stands or moves."""
+"""Writes pictures and videos of a scene's field: cameras × lights, and camera paths with a fixed or moving light."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

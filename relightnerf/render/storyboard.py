@@ -1,4 +1,4 @@
-"""From a request to render to the frames that show it."""
+"""Turns a render request into frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

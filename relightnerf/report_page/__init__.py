@@ -1,4 +1,4 @@
-"""One page that shows a scene: what was run, the capture, the field under any light, scores, and what to look out for.
+"""One page that shows a scene: the stages that ran, the capture, the field under any light, scores, and warnings.
 
 ``page.html`` is a template whose values are escaped by Jinja; ``page.css`` and the scripts go into it as they are. The
 page forbids itself to load anything (its content security policy), so it opens from disk for ever.

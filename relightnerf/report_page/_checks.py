@@ -1,4 +1,4 @@
-"""What the page warns of: each check has a measured value, the limit that it is held against, and what helps."""
+"""The page's warnings: each check has a measured value, its limit, and what helps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

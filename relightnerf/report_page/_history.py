@@ -1,4 +1,4 @@
-"""What was run on a scene, and how long it took: read from the manifests that the stages left."""
+"""The stages that ran on a scene, and how long they took, read from their manifests."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

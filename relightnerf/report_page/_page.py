@@ -1,4 +1,4 @@
-"""The page itself: everything that is known of a scene, in one HTML file that needs nothing else."""
+"""The page itself: one HTML file that needs no other file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

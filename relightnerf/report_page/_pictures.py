@@ -1,4 +1,4 @@
-"""Pictures as text that a page carries with it."""
+"""Pictures as text inside a page."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Which views the page shows, and how they stand to each other."""
+"""The views that the page shows, and how they are placed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The scene folder, and the stages that write into it: what is done is skipped, what was stopped goes on."""
+"""The scene folder, and the stages that write into it: complete ones are skipped, stopped ones continue."""
 
 from relightnerf.scene._folder import FORMAT, SWEEP, Scene
 

@@ -1,4 +1,4 @@
-"""Stages that are skipped when done, go on where they were killed, and never show half of a result.
+"""Stages that are skipped when complete, continue where they were killed, and never leave half of a result.
 
 A stage owns a folder. ``manifest.json`` in it is written last and says that the stage is complete, for which
 parameters and inputs. While the stage works, ``.progress.json`` names the recipe that the files so far belong to.

@@ -1,4 +1,4 @@
-"""Videos and numbered pictures whose frames are a stage of their own: a stopped run goes on with the next frame."""
+"""Videos and numbered pictures whose frames are a stage of their own: a stopped run continues with the next frame."""
 
 import re
 import shutil

@@ -1,1 +1,1 @@
-"""What is done of a scene, what a run would do and about how long it would take, and whether the installation works."""
+"""The state of a scene, the plan of a run with estimated times, and checks of the installation."""

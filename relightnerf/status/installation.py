@@ -1,4 +1,4 @@
-"""What an installation needs, checked by using it; every check says what to do."""
+"""Checks of an installation, by using its parts; every check says what to do."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""What `relightnerf run` would do, and about how long it would take; imports nothing heavy, writes nothing."""
+"""The plan of `relightnerf run`, with estimated times; imports nothing heavy, writes nothing."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

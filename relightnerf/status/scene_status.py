@@ -1,6 +1,6 @@
-"""Where a scene's stages stand: what is done, what was stopped, and what has changed since; imports nothing heavy.
+"""The state of a scene's stages: complete, stopped, or out of date; imports nothing heavy.
 
-Each stage's recipe is made by the stage itself, of the flags that its manifest tells.
+Each stage makes its recipe itself, from the flags in its manifest.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,1 +1,1 @@
-"""The light in nerfstudio's viewer: its settings, its panel, its sun on a dome, and pictures that follow at once."""
+"""The light in nerfstudio's viewer: settings, a panel, a sun on a dome, and pictures that follow at once."""

@@ -1,4 +1,4 @@
-"""What cameras have seen of the field, kept so that another light costs no more than its decoder."""
+"""Feature buffers of recent cameras, so that another light costs only a pass through its decoder."""
 
 import threading
 import time

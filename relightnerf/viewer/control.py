@@ -1,4 +1,4 @@
-"""What hangs on the model and shows up in nerfstudio's viewer, however that was started."""
+"""The control on the model that shows up in nerfstudio's viewer, however the viewer was started."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Where a handle on a dome goes when it is dragged over the picture."""
+"""The movement of a handle on a dome when it is dragged over the picture."""
 
 from dataclasses import dataclass
 

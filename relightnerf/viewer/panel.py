@@ -1,4 +1,4 @@
-"""The light panel: controls in the viewer's side bar for everything that ``LightSettings`` holds, and more."""
+"""The light panel: controls in the viewer's side bar for all ``LightSettings``, and more."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

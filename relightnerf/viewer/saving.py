@@ -1,4 +1,4 @@
-"""Views that people keep: a PNG of what they see, and a JSON that ``render`` makes it from again; and keyframes."""
+"""Saved views: a PNG of the picture, a JSON file from which ``render`` makes it again, and keyframes."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the viewer's light panel says, and the lighting that it means for a camera."""
+"""The settings in the viewer's light panel, and the lighting that they give for a camera."""
 
 from dataclasses import dataclass, field, replace
 

@@ -1,4 +1,4 @@
-"""The shape of a browser's picture, which is asked for again when it has changed."""
+"""The shape of a browser's picture; after a change, a new picture is requested."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""A sun on a dome around the scene, that is dragged with the mouse; one browser's own."""
+"""A sun on a dome around the scene, to drag with the mouse; each browser has its own."""
 
 import threading
 import time
