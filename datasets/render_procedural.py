@@ -3,7 +3,7 @@
     python datasets/render_procedural.py --output data/procedural --scenes 2000 --workers 2
     python datasets/render_procedural.py --output data/procedural --split test --scenes 100 --size 128x128 --samples 64
 
-Every scene is a light folder with layers (relightnerf/diffusion/light_folders.py): linear pictures of each light's
+Every scene is a light folder with layers (relightnerf/training/data/light_folders.py): linear pictures of each light's
 disc, of the ambient part and of environments by themselves, with depth, normals, visibility, ambient visibility and
 albedo. A scene depends on seed, split, size, samples, number of lights and its index only; those that are there are
 skipped, so an interrupted run goes on where it stopped. The splits share no seed, no mesh and no texture picture.

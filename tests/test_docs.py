@@ -224,3 +224,14 @@ def test_the_table_of_directions_is_right() -> None:
         for frame, vector in zip(("world", "camera"), vectors, strict=True):
             written = [float(number) for number in vector.split(",")]
             assert np.allclose(direction_from_angles(float(azimuth), float(elevation), frame), written, atol=5e-4)
+
+
+def test_every_file_of_the_project_that_is_named_is_there() -> None:
+    sources = [*ROOT.glob("datasets/**/*.py"), *ROOT.glob("scripts/*"), *ROOT.glob("examples/*.py")]
+    invented = {"relightnerf/capture/_mykind.py", "relightnerf/pipeline/mystage.py"}  # what a newcomer is to write
+    for page in (*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sources):
+        if page.is_file():
+            named = set(
+                re.findall(r"\b(?:relightnerf|stages|scripts|datasets)/[\w/]+\.(?:py|sh|md)\b", page.read_text())
+            )
+            assert not [name for name in named - invented if not (ROOT / name).is_file()], page

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from relightnerf.io.files import read_json
-from relightnerf.scene import Scene
+from relightnerf.scene import SWEEP, Scene
 from relightnerf.scene.stage import MANIFEST
 
 _MINUTE, _HOUR = 60.0, 3600.0
@@ -65,10 +65,6 @@ def history(scene: Scene) -> list[Step]:
         Step(name, what, settings(content.get("parameters", {})), float(content.get("seconds", 0.0)), content)
         for name, what, content, settings in found
     ]
-
-
-SWEEP = "light_sweep.mp4"
-"""File name of the video that ``relightnerf run`` makes."""
 
 
 def _prepare(parameters: Mapping[str, Any]) -> str:

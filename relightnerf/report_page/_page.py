@@ -15,11 +15,11 @@ from relightnerf.lights import load_lights
 from relightnerf.report_page._checks import all_checks
 from relightnerf.report_page._dome import Dome
 from relightnerf.report_page._explorer import Explorer
-from relightnerf.report_page._history import SWEEP, Step, duration, history
+from relightnerf.report_page._history import Step, duration, history
 from relightnerf.report_page._pictures import data_uri, depth_picture, normal_picture, picture_uri
 from relightnerf.report_page._scores import psnr_chart, score_table
 from relightnerf.report_page._views import spread_views
-from relightnerf.scene import Scene
+from relightnerf.scene import SWEEP, Scene
 from relightnerf.scene.stage import MANIFEST
 
 MOST_BYTES = 25_000_000
@@ -85,7 +85,7 @@ def page(scene: Scene, explorer: Explorer | None) -> str:
 
 
 def _content(scene: Scene, data: Mapping[str, Any] | None) -> dict[str, Any]:
-    cameras, held_out = scene.cameras(), held_out_names(scene)
+    cameras, held_out = scene.cameras(), scene.held_out()
     metrics = _json(scene.report / "metrics.json")
     steps = history(scene)
     checks = all_checks(scene, cameras, _json(scene.matched / "consistency.json"), metrics)
@@ -113,11 +113,6 @@ def _content(scene: Scene, data: Mapping[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def held_out_names(scene: Scene) -> list[str]:
-    """Return the views that the fit has not seen; none if there is no fit yet."""
-    return [str(view) for view in _json(scene.field / "heldout.json").get("views", [])]
-
-
 def explorer_of(scene: Scene, views: int, longest: int) -> Explorer:
     """Return what to render for the page.
 
@@ -126,7 +121,7 @@ def explorer_of(scene: Scene, views: int, longest: int) -> Explorer:
         views: how many; held-out ones first, then such as look from other sides.
         longest: longer side of the pictures in pixels, at most; never more than the photos'.
     """
-    cameras, held_out = scene.cameras(), held_out_names(scene)
+    cameras, held_out = scene.cameras(), scene.held_out()
     names = spread_views(cameras, scene.world_up, views, held_out)
     chosen = cameras[[cameras.names.index(name) for name in names]]
     scale = min(1.0, longest / max(cameras.width, cameras.height))
