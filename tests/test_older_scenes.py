@@ -65,7 +65,9 @@ def test_render_shows_what_that_version_showed(folder: Path) -> None:
 def test_upgrade_brings_it_to_the_newest_format_and_computes_nothing(folder: Path) -> None:
     scene = Path("scene")
     before = {path: path.read_bytes() for path in scene.rglob("*") if path.is_file() and path.suffix != ".json"}
+    made = {path: path.stat().st_mtime for path in scene.rglob("manifest.json")}
     assert main(["upgrade", "--scene", "scene"]) == 0
+    assert {path: path.stat().st_mtime for path in made} == made  # `status` tells a stage's age by it
     assert Scene.load(scene).format == FORMAT
     assert {path: path.read_bytes() for path in before} == before
     assert _states() == dict.fromkeys(CHAIN, "complete")

@@ -4,6 +4,7 @@ Format 1 (relightnerf 0.1): manifests hold a stage's parameters, but neither its
 algorithm, which is the first one. Format 2: both.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -52,7 +53,9 @@ def upgrade(scene: Scene) -> list[str]:
             record = read_record(path)
             if record.get("stage", stage) == stage and "parameters" in record and "flags" not in record:
                 flags = recorded_flags(stage, record, source)
+                made = path.stat()
                 write_json(path, {**record, "version": FIRST_VERSION, "flags": flags})
+                os.utime(path, (made.st_atime, made.st_mtime))  # A stage's age is that of its manifest.
                 changed.append(stage if stage != "synthesize" else f"synthesize ({folder.name})")
     if scene.format < FORMAT:
         scene.save()
