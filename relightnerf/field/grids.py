@@ -17,6 +17,7 @@ class DensityGrid(nn.Module):
 
     def __init__(self, resolution: int) -> None:
         super().__init__()
+        # (1, 1, z, y, x), as ``grid_sample`` and ``interpolate`` take it.
         self.values = nn.Parameter(torch.zeros(1, 1, *[resolution] * 3))
         self.register_buffer("coarse", torch.zeros(1, 1, 1))
         self._nodes: Tensor | None = None
@@ -30,6 +31,8 @@ class DensityGrid(nn.Module):
     def nodes(self) -> Float[Tensor, "side side side"]:
         """Return the density at the grid's nodes, computed once until ``changed`` is called."""
         if self._nodes is None:
+            # Looked up by nearest cell: of ``side`` equal cells, cell i holds node i, at most
+            # half a cell from its middle.
             self._nodes = _activate(self.values[0, 0])
         return self._nodes
 
@@ -41,6 +44,7 @@ class DensityGrid(nn.Module):
     def update_coarse(self) -> None:
         """Refresh ``coarse``, a copy at half the resolution: for placing samples."""
         self.changed()
+        # The mean of densities, not of raw values: optical depth adds up, and a thin surface stays visible in its cell.
         side = self.values.shape[-1] // 2
         self.coarse = functional.interpolate(_activate(self.values), size=(side,) * 3, mode="area")[0, 0]
 
@@ -49,12 +53,15 @@ class DensityGrid(nn.Module):
         """Change the number of voxels per axis, keeping the values."""
         if self.values.shape[-1] != resolution:
             size = (resolution,) * 3
+            # With aligned corners the outer nodes stay at -1 and 1, so nothing moves. Assigned
+            # to ``data``: optimisers keep hold of the parameter itself.
             self.values.data = functional.interpolate(self.values, size=size, mode="trilinear", align_corners=True)
             self.values.grad = None
             self.update_coarse()
 
     def total_variation(self) -> Float[Tensor, ""]:
         """Return the mean squared difference between neighbouring voxels' raw values."""
+        # Of raw values: differences of densities would all but vanish in empty space, where softplus is flat.
         values = self.values[0, 0]
         return sum((values.diff(dim=axis)).square().mean() for axis in range(3))  # type: ignore[return-value]
 
@@ -75,6 +82,7 @@ class TriplaneFeatures(nn.Module):
 
     def __init__(self, resolution: int, channels: int, grid_resolution: int, grid_channels: int) -> None:
         super().__init__()
+        # Channels last: those of one node lie together in memory, and a look-up reads them in one go.
         self.planes = nn.Parameter(torch.rand(3, resolution, resolution, channels) * 0.02 - 0.01)
         self.grid = nn.Parameter(torch.zeros(*[grid_resolution] * 3, grid_channels))
         self.size = 2 * channels + grid_channels
@@ -96,6 +104,7 @@ class TriplaneFeatures(nn.Module):
     def resize(self, resolution: int) -> None:
         """Change the number of cells per axis of the planes, keeping the values."""
         if self.planes.shape[1] != resolution:
+            # ``interpolate`` wants channels before space: (3, channels, side, side), and back again.
             size, planes = (resolution, resolution), self.planes.movedim(-1, 1)
             resized = functional.interpolate(planes, size=size, mode="bilinear", align_corners=True)
             self.planes.data = resized.movedim(1, -1).contiguous()
@@ -110,9 +119,13 @@ def composite_features(
 ) -> Float[Tensor, "rays features"]:
     """Compute ``TriplaneFeatures.forward`` in plain torch, on any device."""
     flat = points.flatten(0, 1)
+    # On xy, xz and yz; the first coordinate runs along a plane's last axis of space: (3, rays * samples, 2).
     projections = torch.stack([flat[:, [0, 1]], flat[:, [0, 2]], flat[:, [1, 2]]])
+    # Each (channels, rays * samples).
     a, b, c = _sample(planes.movedim(-1, 1), projections.unsqueeze(2)).squeeze(-1)
+    # The grid is (z, y, x, channels); its five-dimensional form makes ``grid_sample`` trilinear.
     coarse = _sample(grid.movedim(-1, 0)[None], flat.reshape(1, -1, 1, 1, 3)).reshape(grid.shape[-1], -1)
+    # The product less 1 starts near 0, and a plane at 0 does not silence the other two as in a plain product.
     values = torch.cat([a + b + c, (1.0 + a) * (1.0 + b) * (1.0 + c) - 1.0, coarse])
     return torch.einsum("frs,rs->rf", values.unflatten(1, shares.shape), shares)
 
@@ -127,8 +140,11 @@ def trilinear(points: Float[Tensor, "points 3"], values: Float[Tensor, "side sid
 
 
 def _sample(values: Tensor, points: Tensor) -> Tensor:
+    # Aligned corners: -1 and 1 are the first and last node. Contracted space has no outside;
+    # the border only pads rounding.
     return functional.grid_sample(values, points, align_corners=True, padding_mode="border")
 
 
 def _activate(raw: Tensor) -> Tensor:
+    # Softplus keeps a gradient in empty space, where a ReLU would have none.
     return DENSITY.gain * functional.softplus(raw + DENSITY.shift)
