@@ -21,12 +21,14 @@ class CaptureDecoder(nn.Module):
         super().__init__()
         self.diffuse = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 3))
         self.view = nn.Sequential(nn.Linear(features + SH_COEFFICIENTS, 32), nn.ReLU(), nn.Linear(32, 3))
+        # At first all views of a place have one colour; the view's part grows from what that leaves over.
         zero_last(self.view)
 
     def forward(
         self, features: Float[Tensor, "rays features"], directions: Float[Tensor, "rays 3"]
     ) -> Float[Tensor, "rays 3"]:
         """Return logits of sRGB colours; ``directions`` are the rays' unit directions."""
+        # Directions as spherical harmonics of degrees 0 to 3: 16 smooth functions in place of 3 coordinates.
         view = self.view(torch.cat([features, spherical_harmonics(directions)], dim=-1))
         return self.diffuse(features) + view
 
@@ -50,14 +52,18 @@ class LightDecoder(nn.Module):
     def __init__(self, features: int, latents: int, hidden: int, basis: int, cues: int = 0) -> None:
         super().__init__()
         self.cues, size = cues, basis + cues
+        # A transfer vector for each colour channel.
         self.transfer = nn.Sequential(
             nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 3 * size)
         )
+        # Without a bias, so that the mean latent, 0, changes nothing.
         self.latent = nn.Linear(latents, size, bias=False)
+        # One vector for all channels: most highlights have the colour of the light, not of the surface.
         self.gloss = nn.Sequential(nn.Linear(features + SH_COEFFICIENTS, 32), nn.ReLU(), nn.Linear(32, size))
         self.light = nn.Sequential(
             nn.Linear(SH_COEFFICIENTS, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, basis)
         )
+        # Transfer vectors of 0 make every light's offset 0: training starts from the capture's own colours.
         zero_last(self.transfer)
         zero_last(self.gloss)
 
@@ -69,6 +75,7 @@ class LightDecoder(nn.Module):
         """Return the rays' transfer vectors; ``directions`` are the rays' unit directions."""
         transfer = self.transfer(features).unflatten(-1, (3, -1))
         gloss = self.gloss(torch.cat([features, spherical_harmonics(directions)], dim=-1))
+        # (rays, 3, size) + (rays, 1, size).
         return transfer + gloss[:, None]
 
     def encode_lights(
@@ -79,6 +86,7 @@ class LightDecoder(nn.Module):
         A picture's latent adds to all of it: as if its light were another than was asked for.
         """
         basis = self.light(spherical_harmonics(directions))
+        # The cues differ for each ray, so they are added in ``forward``; here their places hold 0.
         values = nn.functional.pad(basis, (0, self.cues))
         return values if latents is None else values + self.latent(latents)
 
@@ -90,9 +98,11 @@ class LightDecoder(nn.Module):
     ) -> Float[Tensor, "rays lights 3"]:
         """Return the offset of the logits under encoded lights that all rays share, or under each ray's own."""
         if lights.dim() == 2:  # noqa: PLR2004
+            # offset_rlc = sum_b transfer_rcb * light_lb.
             offsets = (transfer @ lights.T).transpose(1, 2)
         else:
             offsets = torch.bmm(lights, transfer.transpose(1, 2))
+        # The last entries of a transfer vector are the weights of the cues: a basis that depends on the place too.
         return offsets if cues is None else offsets + torch.bmm(cues, transfer[..., -self.cues :].transpose(1, 2))
 
 

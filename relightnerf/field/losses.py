@@ -24,6 +24,8 @@ def relit_losses(
         latents: of the pictures, centred.
         latent_mult: weight of the latents' loss.
     """
+    # torch gives e^2 / (2 beta) up to beta and |e| - beta / 2 beyond. Divided by beta, these are 1/2 (e / beta)^2
+    # and |e| / beta - 1/2: Huber's loss of the error in units of beta.
     error = functional.smooth_l1_loss(rgb, target, beta=_OUTLIER) * (1.0 / _OUTLIER)
     return {"rgb": error, "latent": latent_mult * latents.square().mean()}
 
@@ -36,6 +38,7 @@ def centred(latents: Float[Tensor, "pictures latents"]) -> Float[Tensor, "pictur
 @torch.no_grad()
 def batch_psnr(rgb: Float[Tensor, "*batch 3"], target: Float[Tensor, "*batch 3"]) -> Float[Tensor, ""]:
     """Return the peak signal-to-noise ratio of a batch in dB; both are sRGB in [0, 1]."""
+    # 10 log10(peak^2 / MSE) with peak 1.
     return -10.0 * torch.log10(functional.mse_loss(rgb, target))
 
 
@@ -48,6 +51,7 @@ def image_scores(
         rgb: rendered, sRGB in [0, 1].
         truth: the photo, sRGB in [0, 1].
     """
+    # As torchmetrics takes them: (1, 3, height, width).
     pair = [image.movedim(-1, 0)[None] for image in (rgb, truth)]
     psnr = peak_signal_noise_ratio(*pair, data_range=1.0)
     ssim = structural_similarity_index_measure(*pair, data_range=1.0)

@@ -166,6 +166,7 @@ class RelightModel(Model):
         self.light_decoder = LightDecoder(features, *sizes)
         lights = metadata.get("light_directions")
         pictures = 1 if lights is None else self.num_train_data * lights.shape[1]
+        # One row a relit picture: view times lights plus light, as in ``RelitRays.pictures``.
         self.latents = nn.Parameter(torch.zeros(pictures, config.latents))
         self.register_buffer("light_directions", None if lights is None else lights.flatten(0, 1), persistent=False)
         self._known: tuple[int, _KnownRays] | None = None
@@ -195,10 +196,12 @@ class RelightModel(Model):
             self._freeze(step)
             self._step = step
             if self._resize(step) and optimizers is not None:
+                # Adam's moments have the sizes of before.
                 for optimizer in optimizers.optimizers.values():
                     optimizer.state.clear()
 
         def after(step: int) -> None:
+            # After the warm-up the density stays as it is, and so does its coarse copy.
             if self._is_warmup(step) and step % TRAINING.coarse_update_steps == 0:
                 self.density.update_coarse()
 
@@ -261,23 +264,30 @@ class RelightModel(Model):
             directions: unit vectors.
         """
         unit, edges, middles, lengths = self._place_samples(origins, directions)
+        # Optical depth: density per contracted length, times the interval's contracted length.
         weights = render_weights(self.density(middles) * lengths)
         chosen, shares = self._choose(weights)
         depth = _median(weights.detach(), edges)
         accumulation = weights.sum(dim=-1, keepdim=True)
+        # (rays, samples, 3).
         samples = middles.gather(1, chosen[..., None].expand(-1, -1, 3))
         return RaySurface(samples, shares, weights, unit, depth, accumulation)
 
     def _choose(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Choose samples by systematic resampling, with a random start in training: the sum keeps its mean."""
         count = self.config.feature_samples if self.training else self.config.eval_feature_samples
+        # One random number a ray shifts all its equidistant draws: less variance than independent ones.
         start = torch.rand(len(weights), 1, device=weights.device) if self.training else 0.5
         with torch.no_grad():
             cumulative = weights.cumsum(dim=-1)
             total = cumulative[:, -1:]
+            # Equal steps over the cumulative weight: in the mean, interval i is drawn count * w_i / total times,
+            # so each draw stands for total / count of the colour.
             wanted = (torch.arange(count, device=weights.device) + start) / count * total
             chosen = torch.searchsorted(cumulative, wanted.expand(len(weights), -1)).clamp_max(weights.shape[-1] - 1)
         share = weights.gather(1, chosen)
+        # The quotient is 1, but its gradient is dw_i / w_i. In the mean, count * w_i / total draws of
+        # (total / count) f_i dw_i / w_i give f_i dw_i: the gradient of the full sum.
         return chosen, total / count * share / share.detach().clamp_min(1e-9)
 
     @torch.no_grad()
@@ -287,6 +297,7 @@ class RelightModel(Model):
         fine = torch.linspace(0.0, 1.0, intervals + 1, device=device).expand(rays, -1)
         where = torch.full((rays, config.coarse_samples), 0.5, device=device)
         if self.training:
+            # Each edge moves by up to half an interval, so they stay in order; the two ends stay at 0 and 1.
             shift = (torch.rand(rays, intervals - 1, device=device) - 0.5) / intervals
             fine, where = fine + nn.functional.pad(shift, (1, 1)), torch.rand_like(where)
         return place_samples(
@@ -296,6 +307,7 @@ class RelightModel(Model):
     def _near_plane(self) -> float:
         config = self.config
         is_early = self.training and self._step < config.near_plane_steps
+        # Falls linearly from 1 at the first step to 0.
         early = 1.0 - self._step / config.near_plane_steps if is_early else 0.0
         return config.near_plane + early * (config.first_near_plane - config.near_plane)
 
@@ -326,8 +338,10 @@ class RelightModel(Model):
     ) -> tuple[Float[Tensor, "rays 3"], Float[Tensor, "rays 3"]]:
         """Return what rays meet, and the unit normals there (against the density's gradient), in the field's frame."""
         points = origins + directions * surface.depth
+        # Central differences along the three axes: (6, 3), first ahead, then behind.
         shifts = torch.cat([torch.eye(3), -torch.eye(3)]).to(points) * SURFACE.normal_reach
         around = contract(points[:, None] + shifts) / CONTRACTED_RADIUS
+        # Density grows into a surface, so its negative gradient points out of it: behind - ahead.
         ahead, behind = self.density(around).clamp_max(SURFACE.solid_density).split(3, dim=-1)
         return points, nn.functional.normalize(behind - ahead, dim=-1)
 
@@ -348,9 +362,11 @@ class RelightModel(Model):
             reach: distances to the lights; None: far away.
         """
         reach = torch.full_like(lights[..., 0], torch.inf) if reach is None else reach
+        # Lifted off the surface, whose own density would shadow it.
         arriving = visibility(points + normals * SURFACE.shadow_offset, lights, reach, self.density.nodes())
         is_shared = lights.dim() == 2  # noqa: PLR2004
         cosine = normals @ lights.T if is_shared else torch.bmm(lights, normals[..., None])[..., 0]
+        # V - 1/2 is centred about 0, as inputs of a linear map should be; V max(n . l, 0) is Lambert's direct light.
         return torch.stack([arriving - 0.5, arriving * cosine.clamp_min(0.0)], dim=-1)
 
     def get_outputs_for_camera(self, camera: Cameras, obb_box: OrientedBox | None = None) -> dict[str, Tensor]:
@@ -377,6 +393,7 @@ class RelightModel(Model):
     def _relit_outputs(self, batch: RelitRays) -> dict[str, Tensor]:
         """Return what ``get_outputs`` does for a step on relit images."""
         if self._known is None or self._known[0] != batch.draw:
+            # Nothing in it is trained any more, so one look-up serves all steps of a draw.
             self._known = batch.draw, self._look_up(batch.rays, batch.pictures)
         step, known = batch.step, self._known[1]
         surface = RaySurface(*(values[step] for values in known.surface))
@@ -385,6 +402,7 @@ class RelightModel(Model):
         pictures = self.light_decoder.encode_lights(self.light_directions, latents)
         lights = nn.functional.embedding(batch.pictures[step], pictures)
         transfer = self.encode_light(surface, known.features[step], batch.rays.directions[step])
+        # (rays, 1, 3) + (rays, lights, 3).
         logits = known.logits[step, None] + self.light_decoder(transfer, lights, known.cues[step])
         return {"rgb": torch.sigmoid(logits), "latents": latents}
 
@@ -405,10 +423,12 @@ class RelightModel(Model):
             return relit_losses(outputs["rgb"], target, outputs["latents"], self.config.latent_loss_mult)
         losses = {"rgb": nn.functional.mse_loss(outputs["rgb"], target)}
         if "weights" in outputs:
+            # On positions in [0, 1], as Mip-NeRF 360 does: in distances, the background would outweigh the rest.
             spread = distortion_loss(outputs["weights"], outputs["edges"])
             losses["opacity"] = self.config.opacity_loss_mult * (1.0 - outputs["accumulation"]).mean()
             losses["distortion"] = self.config.distortion_loss_mult * spread
             if "distance" in batch:
+                # Back from positions to distances, with the near plane that placed this step's samples.
                 near, far = self._near_plane(), self.config.far_plane
                 ends = ray_edges(outputs["edges"], outputs["origins"], near, far)
                 missed = distance_loss(outputs["weights"], ends, batch["distance"].to(self.device))
@@ -433,8 +453,10 @@ class RelightModel(Model):
 
 def _median(weights: Float[Tensor, "rays samples"], edges: Float[Tensor, "rays edges"]) -> Float[Tensor, "rays 1"]:
     """Return where half of the light is stopped; within an interval, weight counts as evenly spread."""
+    # The first interval at whose end half of the light is stopped; the last one where less than half ever is.
     cumulative = weights.cumsum(dim=-1)
     index = (cumulative < 0.5).sum(dim=-1, keepdim=True).clamp_max(weights.shape[-1] - 1)
     share, start, end = weights.gather(-1, index), edges.gather(-1, index), edges.gather(-1, index + 1)
+    # Solve before + share * x = 1/2 for x in [0, 1].
     before = cumulative.gather(-1, index) - share
     return start + ((0.5 - before) / share.clamp_min(1e-9)).clamp(0.0, 1.0) * (end - start)

@@ -90,11 +90,15 @@ class FieldRenderer:
         pose = self._tensor(self._frame.poses(camera.camera_to_world))
         local = self._tensor(camera.rays_camera()).reshape(-1, 3)
         for rays in local.split(_RAYS_AT_ONCE):
+            # Camera rays have z = -1, so their length is the distance per depth: (rays, 1).
             lengths = rays.norm(dim=-1, keepdim=True)
+            # Rows are vectors: R v is v R^T.
             directions = (rays / lengths) @ pose[:3, :3].T
             origins = pose[:3, 3].expand_as(rays)
             surface = self._model.surface(origins, directions)
+            # From distance to depth along -z, and from the field's units to the world's.
             along = surface.depth[:, 0] / lengths[:, 0] / self._frame.scale
+            # A ray that more than half of the light passes meets nothing.
             yield origins, directions, surface, torch.where(surface.accumulation[:, 0] > 0.5, along, 0.0)  # noqa: PLR2004
 
     @torch.no_grad()
@@ -136,6 +140,7 @@ class FieldRenderer:
         encoded = self._model.light_decoder.encode_lights(lights)
         for logits, transfer, points, normals in _parts(buffer, len(lights)):
             cues = self._model.light_cues(points, normals, lights)
+            # The offset of the light is added before the sigmoid: (pixels, 1, 3) + (pixels, lights, 3).
             yield logits[:, None] + self._model.light_decoder(transfer, encoded, cues)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
@@ -143,20 +148,25 @@ class FieldRenderer:
 
     def _lit(self, buffer: FeatureBuffer, lighting: Lighting) -> Tensor:
         """Return linear colours (pixels, 3): light adds, and the decoder gives each light with its ambient part."""
+        # A canonical light is disc + ambient A, so directional lights of the factors k bring sum(k) A with them.
+        # The ambient light asked for is more or less than that: the difference is made up for with A alone.
         total = self._sum(buffer, lighting.directions, lighting.colors)
         counted = lighting.colors.sum(axis=0)
         for position, color in zip(lighting.positions, lighting.position_colors, strict=True):
+            # Only the disc falls off with distance; the ambient part of the decoded picture is taken away.
             disc = self._near(buffer, position) - self._ambient(buffer)
             total += disc * self.falloff(buffer, position) * self._tensor(color)
         missing = lighting.ambient - counted
         if np.abs(missing).max() > _NO_LIGHT:
             total += self._ambient(buffer) * self._tensor(missing)
+        # Differences of learned pictures can fall below 0 where there is hardly any light.
         return total.clamp_min(0.0)
 
     def _sum(self, buffer: FeatureBuffer, directions_world: np.ndarray, colors: np.ndarray) -> Tensor:
         if not len(directions_world):
             return torch.zeros_like(buffer.logits)
         factors = self._tensor(colors)
+        # Light adds in linear radiance, so sRGB is decoded before the sum: over lights l, for each channel c.
         linear = (linear_from_srgb(torch.sigmoid(logits)) for logits in self._lit_logits(buffer, directions_world))
         return torch.cat([torch.einsum("plc,lc->pc", part, factors) for part in linear])
 
@@ -164,6 +174,7 @@ class FieldRenderer:
         """Return linear colours (pixels, 3) under a canonical light at a place (world)."""
         model, linear = self._model, []
         for logits, transfer, points, normals in _parts(buffer, lights=1):
+            # Seen from each pixel's own point, the light has another direction and distance: (pixels, 1, 3).
             towards = (self._place(position) - points)[:, None]
             lights = torch.nn.functional.normalize(towards, dim=-1)
             cues = model.light_cues(points, normals, lights, towards.norm(dim=-1))
@@ -175,6 +186,7 @@ class FieldRenderer:
         """Return what a light at a place gives to what is seen, 1 at the distance of ``center_world``."""
         place = self._place(position_world)
         distance = (place - buffer.points).norm(dim=-1, keepdim=True).clamp_min(RELIGHTING.closest)
+        # Inverse square law. The field's origin is ``center_world``, so |place| is the distance from there.
         return (place.norm().clamp_min(RELIGHTING.closest) / distance).square()
 
     def _place(self, position_world: np.ndarray) -> Tensor:
@@ -188,8 +200,10 @@ class FieldRenderer:
         (L - A) / 2 / (IRRADIANCE / (4 pi)) = A / AMBIENT_RADIANCE.
         """
         if "ambient" not in buffer.kept:
+            # Spread in the field's frame, where z is up; v R as rows is R^T v, back into the world.
             directions = spread_directions(RELIGHTING.ambient_directions, lowest_z=0.0) @ self._frame.rotation
             mean = self._sum(buffer, directions, np.full((len(directions), 3), 1.0 / len(directions)))
+            # The docstring's equation is (L - A) r = A, so A = L r / (1 + r).
             ratio = AMBIENT_RADIANCE * 2.0 * np.pi / IRRADIANCE
             buffer.kept["ambient"] = mean * (ratio / (1.0 + ratio))
         return buffer.kept["ambient"]

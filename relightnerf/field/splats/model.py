@@ -94,8 +94,10 @@ class SplatModel(SplatfactoModel):
         lights = metadata.get("light_directions")
         self.has_lights = lights is not None
         self.gauss_params = nn.ParameterDict(self._first_gaussians(metadata.get("frame")))
+        # The first three features are a colour's logits, so that Gaussians of known colour start with it.
         size = 3 + config.capture_channels
         self.capture_decoder = CaptureDecoder(size)
+        # The decoder corrects that colour, and starts by leaving it as it is.
         zero_last(self.capture_decoder.diffuse)
         self.light_decoder = LightDecoder(
             size + config.light_channels, config.latents, config.light_hidden, config.light_basis
@@ -104,6 +106,7 @@ class SplatModel(SplatfactoModel):
         self.latents = nn.Parameter(torch.zeros(pictures, config.latents))
         self.register_buffer("format", torch.tensor(FORMAT))
         self.strategy = _strategy(config, self.num_train_data)
+        # The field's frame is already scaled to the scene, so sizes relative to it are the field's own.
         self.strategy_state = self.strategy.initialize_state(scene_scale=1.0)
         self.info: dict[str, Any] = {}
         self.light_control = None if config.viewer_control is None else config.viewer_control(metadata.get("frame"))
@@ -117,12 +120,16 @@ class SplatModel(SplatfactoModel):
             count = config.num_random
             values = {
                 "means": (torch.rand(count, 3) - 0.5) * config.random_scale,
+                # As splatfacto's, before activation: logarithms of standard deviations (the Gaussians' mean spacing,
+                # side / count^(1/3)), and logits of opacity and colour: -2 is an opacity of 0.12, 0 is middle grey.
                 "scales": torch.full((count, 3), float(np.log(config.random_scale / count ** (1.0 / 3.0)))),
+                # Normal numbers have no preferred direction in four dimensions, so these are even over all rotations.
                 "quats": torch.randn(count, 4),
                 "opacities": torch.full((count, 1), -2.0),
                 "features_dc": torch.zeros(count, 3),
             }
         count = len(values["means"])
+        # Small, and unlike each other: features of 0 would not tell Gaussians apart.
         values["features_rest"] = 0.01 * torch.randn(count, config.capture_channels)
         values["light_features"] = 0.01 * torch.randn(count, config.light_channels)
         return {name: nn.Parameter(value) for name, value in values.items()}
@@ -167,6 +174,7 @@ class SplatModel(SplatfactoModel):
     def _freeze(self) -> None:
         warmup = self.is_warmup
         for name, value in self.gauss_params.items():
+            # The light's features learn when all others are frozen, and the other way round.
             value.requires_grad_(warmup != (name == "light_features"))
         self.capture_decoder.requires_grad_(warmup)
         self.light_decoder.requires_grad_(not warmup)
@@ -176,6 +184,7 @@ class SplatModel(SplatfactoModel):
         """Load a state with any number of Gaussians and relit pictures."""
         for name, value in self.gauss_params.items():
             value.data = torch.zeros_like(state_dict[f"gauss_params.{name}"], device=self.device)
+        # Sizes first: ``load_state_dict`` copies into parameters of the same shape only.
         self.latents.data = torch.zeros_like(state_dict["latents"], device=self.device)
         return nn.Module.load_state_dict(self, state_dict, strict=strict, assign=assign)
 
@@ -184,11 +193,13 @@ class SplatModel(SplatfactoModel):
         shot, directions = _opencv_camera(camera)
         gaussians = self.gauss_params
         features = [gaussians["features_dc"], gaussians["features_rest"]]
+        # The warm-up does without the light's channels, whose compositing would cost as much again.
         if not (self.training and self.is_warmup):
             features.append(gaussians["light_features"])
         seen = splat(
             gaussians["means"],
             gaussians["quats"],
+            # Scales and opacities are kept as logarithms and logits, which need no bounds.
             torch.exp(gaussians["scales"]),
             torch.sigmoid(gaussians["opacities"][:, 0]),
             torch.cat(features, dim=-1),
@@ -230,6 +241,7 @@ class SplatModel(SplatfactoModel):
         outputs = {"accumulation": seen.opacity, "depth": seen.depth}
         if self.training and seen.info:
             self.info = seen.info
+            # It keeps the gradients of the projected centres, which tell where Gaussians are to be added.
             self.strategy.step_pre_backward(
                 self.gauss_params, self.optimizers, self.strategy_state, self.step, self.info
             )
@@ -239,10 +251,12 @@ class SplatModel(SplatfactoModel):
     def _relit_outputs(self, batch: RelitPixels) -> dict[str, Tensor]:
         """Return what ``get_outputs`` does for a step on relit images."""
         seen = self.see(batch.camera)
+        # The whole picture is composited, but only some of its pixels are decoded, under each light.
         features, directions = seen.features[batch.pixels], seen.directions[batch.pixels]
         latents = centred(self.latents)[batch.pictures]
         lights = self.light_decoder.encode_lights(batch.lights, latents)
         offset = self.light_decoder(self.encode_light(features, directions), lights)
+        # (pixels, 1, 3) + (pixels, lights, 3).
         logits = self.capture_logits(features, directions)[:, None] + offset
         return {"rgb": torch.sigmoid(logits), "latents": latents}
 
@@ -255,7 +269,9 @@ class SplatModel(SplatfactoModel):
             return relit_losses(rgb, target, outputs["latents"], self.config.latent_loss_mult)
         if "mask" in batch:
             mask = batch["mask"].to(self.device)
+            # What the mask leaves out is black in both, so it has no error.
             rgb, target = rgb * mask, target * mask
+        # (1 - lambda) L1 + lambda (1 - SSIM): eq. 7 of 3D Gaussian Splatting.
         share, pair = self.config.ssim_lambda, [image.movedim(-1, 0)[None] for image in (rgb, target)]
         unlike = 1.0 - structural_similarity_index_measure(*pair, data_range=1.0)
         return {"rgb": (1.0 - share) * nn.functional.l1_loss(rgb, target) + share * unlike}
@@ -281,10 +297,12 @@ def _strategy(config: SplatModelConfig, views: int) -> DefaultStrategy:
         grow_grad2d=config.densify_grad_thresh,
         grow_scale3d=config.densify_size_thresh,
         refine_start_iter=config.warmup_length,
+        # The other half of the warm-up is left to settle with a fixed set of Gaussians.
         refine_stop_iter=config.warmup_steps // 2,
         refine_every=config.refine_every,
         reset_every=config.reset_alpha_every,
         pause_refine_after_reset=views + config.refine_every,
+        # Absolute values of the pixels' gradients are summed: signed ones cancel over a large Gaussian (AbsGS).
         absgrad=True,
     )
 
@@ -293,13 +311,17 @@ def _opencv_camera(camera: Cameras) -> tuple[SplatCamera, Float[Tensor, "pixels 
     """Return the first camera as gsplat takes it, and its pixels' unit directions in the field's frame."""
     pose, intrinsics = camera.camera_to_worlds[0], camera.get_intrinsics_matrices()[0].to(camera.device)
     width, height = int(camera.width[0].item()), int(camera.height[0].item())
+    # From OpenGL (y up, looking along -z) to OpenCV (y down, looking along +z): two columns change their sign.
     axes = pose[:, :3] * torch.tensor([1.0, -1.0, -1.0], device=pose.device)
     world_to_camera = torch.eye(4, device=pose.device)
+    # The inverse of x = R p + t is p = R^T x - R^T t.
     world_to_camera[:3, :3], world_to_camera[:3, 3] = axes.T, -axes.T @ pose[:, 3]
+    # Pixel centres are at half numbers.
     rows, columns = torch.meshgrid(
         *(torch.arange(size, device=pose.device) + 0.5 for size in (height, width)), indexing="ij"
     )
     pixels = torch.stack([columns, rows, torch.ones_like(rows)], dim=-1).reshape(-1, 3)
+    # R K^-1 (u, v, 1) is the ray through the pixel (u, v); rows are vectors.
     directions = pixels @ (axes @ torch.linalg.inv(intrinsics)).T
     shot = SplatCamera(world_to_camera, intrinsics, width, height)
     return shot, nn.functional.normalize(directions, dim=-1)

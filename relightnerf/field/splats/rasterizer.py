@@ -86,6 +86,7 @@ def _splat_by_gsplat(
     from gsplat import rasterization
 
     # not packed, and with absolute gradients: as SplatfactoModel hands ``info`` to its strategy
+    # "RGB+ED" appends the expected depth, the mean by weight, as a last channel.
     composited, opacity, info = rasterization(
         means,
         quats,
@@ -119,7 +120,11 @@ def splat_densely(
     if len(means) * camera.width * camera.height > _MOST_PAIRS:
         what = f"{len(means)} Gaussians at {camera.width}x{camera.height} pixels: too many to splat without CUDA"
         raise InputError(what, "use a machine with CUDA, or `relightnerf fit --method relightnerf`")
+    # Sigma = R S S^T R^T: (gaussians, 3, 3).
     covariances, _ = _quat_scale_to_covar_preci(quats, scales, compute_preci=False)
+    # EWA splatting (Zwicker et al. 2001): with W the turn into the camera and J the projection's Jacobian at the
+    # centre, the picture's covariance is J W Sigma W^T J^T, plus the blur. A conic (a, b, c) is its inverse,
+    # [[a, b], [b, c]]. The axis of cameras, one long, comes first.
     radii, centres, depths, conics, _ = _fully_fused_projection(
         means,
         covariances,
@@ -130,16 +135,21 @@ def splat_densely(
         eps2d=_BLUR,
         near_plane=_NEAR,
     )
+    # Front to back by the centres' depth; a radius of 0 marks what is behind the near plane or off the picture.
     order = torch.argsort(depths[0])
     order = order[radii[0, order] > 0]
+    # Offsets of pixel centres from each Gaussian's centre: (gaussians, 1, width) and (gaussians, height, 1).
     x = torch.arange(camera.width, device=means.device) + 0.5 - centres[0, order, 0, None, None]
     y = torch.arange(camera.height, device=means.device)[:, None] + 0.5 - centres[0, order, 1, None, None]
     a, b, c = (conic[:, None, None] for conic in conics[0, order].unbind(-1))
+    # alpha = o exp(-1/2 (x, y) C (x, y)^T) = o exp(-1/2 (a x^2 + c y^2) - b x y).
     alpha = opacities[order, None, None] * torch.exp(-0.5 * (a * x * x + c * y * y) - b * x * y)
     alpha = torch.where(alpha < _LEAST_OPAQUE, 0.0, alpha.clamp_max(_MOST_OPAQUE))
+    # T_n = prod_(m < n) (1 - alpha_m): what those in front let through.
     before = torch.cumprod(torch.cat([torch.ones_like(alpha[:1]), 1.0 - alpha[:-1]]), dim=0)
     weights = alpha * before
     opacity = weights.sum(dim=0)[..., None]
     composited = torch.einsum("nhw,nc->hwc", weights, features[order])
+    # The mean by weight; where nothing is, the bound makes 0 / 0 a 0.
     depth = torch.einsum("nhw,n->hw", weights, depths[0, order])[..., None] / opacity.clamp_min(1e-10)
     return Splatted(composited, opacity, depth, {})
