@@ -62,6 +62,7 @@ class ViewCues:
         self.known: Bool[np.ndarray, "height width"] = view.known
         self._normals = view.normal_world
         points = _surface_points(view, rays)
+        # Rays start at the known pixels of a coarser raster; ``_spread`` brings what they find to all known pixels.
         stride = _SETTINGS.stride_px if min(self.known.shape) > _SETTINGS.least_side_px else 1
         self._some = np.zeros_like(self.known)
         self._some[::stride, ::stride] = self.known[::stride, ::stride]
@@ -87,11 +88,14 @@ class ViewCues:
 
     def cue(self, directions_world: Float[np.ndarray, "lights 3"]) -> Float[np.ndarray, "lights height width"]:
         """Return the cue of each canonical light: linear, in [0, 0.68]."""
+        # Lambert: a disc of irradiance E gives albedo / pi * E * cosine * V. Ambient light of radiance L has the
+        # irradiance pi L A, and gives albedo * L * A.
         sun = IRRADIANCE / np.pi * self.direct(directions_world)
         return WHITE_ALBEDO * (sun + AMBIENT_RADIANCE * self.ambient)
 
     def _spread(self, values: Float[np.ndarray, "layers some"]) -> Float[np.ndarray, "layers height width"]:
         result = np.zeros((len(values), *self.known.shape), np.float32)
+        # (known pixels, some pixels) @ (some pixels, layers).
         result[:, self.known] = (self._spread_operator @ values.T).T
         return result
 
@@ -133,24 +137,32 @@ def _upsampling(
     The distance from the plane, not in depth, lets a slanted surface be one surface.
     """
     height, width = known.shape
+    # The column that a sample has in the matrix: its number among the samples, row by row.
     number = np.cumsum(some).reshape(some.shape) - 1
     row, column = np.nonzero(known)
     point, normal = points[known], normals[known]
+    # World size of a pixel: the scale on which distances from a tangent plane are small or large.
     step = _pixel_footprint(points, known)[known]
     entries = []
     for dy in (-1, 0, 1):
         for dx in (-1, 0, 1):
+            # The 3x3 places of the raster around the pixel.
             y, x = (row // stride + dy) * stride, (column // stride + dx) * stride
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+            # Places off the picture read pixel (0, 0), and then count for nothing.
             y, x = np.where(inside, y, 0), np.where(inside, x, 0)
             inside &= some[y, x]
+            # exp(-k d^2) with d in strides.
             near = np.exp(-_SETTINGS.nearness * ((y - row) ** 2 + (x - column) ** 2) / stride**2)
+            # n_p . (q - p), in units of ``plane_footprints`` strides on the surface.
             off_plane = np.sum((points[y, x] - point) * normal, axis=-1) / (_SETTINGS.plane_footprints * stride * step)
+            # max(n_p . n_q, 0)^power.
             alike = np.maximum(np.sum(normals[y, x] * normal, axis=-1), 0.0) ** _SETTINGS.normal_power
             weight = near * (alike * np.exp(-(off_plane**2)) + _SETTINGS.unrelated) * inside
             entries.append((np.flatnonzero(inside), number[y, x][inside], weight[inside]))
     rows, columns, weights = (np.concatenate(parts) for parts in zip(*entries, strict=True))
     matrix = sparse.csr_matrix((weights, (rows, columns)), shape=(len(row), int(some.sum())), dtype=np.float32)
+    # Each row over its sum: a weighted mean. Rows without any sample stay 0.
     total = np.asarray(matrix.sum(axis=1)).ravel()
     return sparse.diags((1.0 / np.maximum(total, 1e-12)).astype(np.float32)) @ matrix
 
@@ -160,7 +172,9 @@ def _pixel_footprint(points: np.ndarray, known: np.ndarray) -> np.ndarray:
     step = np.full(known.shape, np.inf)
     across = np.linalg.norm(np.diff(points, axis=1), axis=-1)
     down = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+    # Unknown neighbours are infinitely far; across an edge of depth the other neighbour is mostly the nearer one.
     step[:, :-1] = np.where(known[:, 1:], across, np.inf)
     step[:-1] = np.minimum(step[:-1], np.where(known[1:], down, np.inf))
     typical = np.median(step[np.isfinite(step)]) if np.isfinite(step).any() else 1.0
+    # The step is divided by, so it must not be 0; a pixel without neighbours has a typical one.
     return np.where(np.isfinite(step), np.maximum(step, 1e-6 * typical), typical)

@@ -113,6 +113,7 @@ class _ModelDepth:
         from PIL import Image
 
         with Image.open(image_path) as image:
+            # Inverse depth up to scale and shift, at the model's own size.
             predicted = self._pipeline(image.convert("RGB"))["predicted_depth"]
         values = np.asarray(
             Image.fromarray(np.asarray(predicted, np.float32).squeeze()).resize(
@@ -134,17 +135,21 @@ def scaled_to(
     known = reference > 0
     if not known.any():
         return np.zeros_like(reference)
+    # Fitted in inverse depth, where the model's scale and shift are linear, and far pixels do not outweigh near ones.
     x, y = relative[known].astype(np.float64), 1.0 / reference[known]
     weights = np.ones_like(x)
     slope = offset = 0.0
     for _ in range(_SETTINGS.iterations):  # iteratively reweighted least squares with the Cauchy weight
         mean_x, mean_y = np.average(x, weights=weights), np.average(y, weights=weights)
+        # Weighted least squares for a line: slope = cov(x, y) / var(x), and the means lie on it.
         variance = max(float(np.average((x - mean_x) ** 2, weights=weights)), 1e-12)
         slope = float(np.average((x - mean_x) * (y - mean_y), weights=weights)) / variance
         offset = mean_y - slope * mean_x
         error = np.abs(y - slope * x - offset)
+        # Scaled by the median error: half of the pixels keep a weight of 1/2 or more, and gross ones lose theirs.
         weights = 1.0 / (1.0 + (error / max(float(np.median(error)), 1e-9)) ** 2)
     inverse = slope * relative + offset
+    # The line says nothing near or below 0, so depth there is left unknown.
     return np.where(inverse > _SETTINGS.least_inverse * np.median(y), 1.0 / np.maximum(inverse, 1e-9), 0.0).astype(
         np.float32
     )

@@ -93,6 +93,7 @@ def fusion_scale(
     medians = []
     for depth in depths:
         height, width = depth.shape
+        # The middle half of each side.
         middle = depth[height // 4 : height - height // 4, width // 4 : width - width // 4]
         known = middle[np.isfinite(middle) & (middle > 0)]
         if len(known):
@@ -100,6 +101,7 @@ def fusion_scale(
     if not medians:
         raise InputError("no view has any depth, so there is nothing to fuse", "check the depth source")
     typical = float(np.median(medians))
+    # A pixel is 1 / f wide at depth 1, so z / f at depth z.
     footprint = typical / float(np.median(cameras.intrinsics[:, :2]))
     return FusionScale(
         settings.far_over_median * typical,
@@ -131,6 +133,7 @@ def fuse_mesh(
     if scale is None:
         depths = list(depths)
         scale = fusion_scale(cameras, depths, settings)
+    # Per voxel: the truncated signed distance, how many views saw it, and their mean colour.
     kinds, sizes = (o3d.core.float32,) * 3, ((1), (1), (3))
     grid = o3d.t.geometry.VoxelBlockGrid(
         ("tsdf", "weight", "color"), kinds, sizes, scale.voxel, settings.block_voxels, settings.first_blocks
@@ -159,10 +162,14 @@ def depth_mesh(
 
     height, width = depth.shape
     grid = np.arange(height * width).reshape(height, width)
+    # The corners of each square of four pixels: a b above c d. Both triangles run
+    # counter-clockwise seen by the camera, so their normals face it.
     a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, :-1], grid[1:, 1:]
     faces = np.concatenate([np.stack(f, -1).reshape(-1, 3) for f in ((a, c, b), (b, c, d))])
+    # (faces, 3): depths of the corners, 0 where one is unknown.
     corners = np.where(np.isfinite(depth), depth, 0.0).reshape(-1)[faces]
     spread = corners.max(-1) - corners.min(-1)
+    # From pixel to pixel, 1 / f apart at depth 1, a plane tilted by theta changes its depth by the part tan(theta) / f.
     steepest = np.tan(np.radians(_DEPTH_MESH.steepest_deg)) / float(camera.intrinsics[:2].min())
     faces = faces[(corners.min(-1) > 0) & (spread <= max(jump, steepest) * corners.min(-1))]
     if not len(faces):
@@ -185,6 +192,7 @@ def _integrate(
     import open3d as o3d
 
     usable = np.where(np.isfinite(depth) & (depth > 0) & (depth < far), depth, 0.0).astype(np.float32)
+    # Of whole steps of four only: what is left over at the end is not looked at.
     height, width = (side - side % _TOUCHED_EVERY for side in usable.shape)
     if not usable[:height:_TOUCHED_EVERY, :width:_TOUCHED_EVERY].any():
         return
@@ -193,7 +201,9 @@ def _integrate(
     fx, fy, cx, cy = camera.intrinsics
     # the grid cuts picture coordinates off to whole pixels, so pixel i is [i, i + 1); it looks along +z with y down
     intrinsic = o3d.core.Tensor(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], np.float64))
+    # World to camera, then from OpenGL (y up, looking along -z) to OpenCV (y down, along +z).
     extrinsic = o3d.core.Tensor(np.diag([1.0, -1.0, -1.0, 1.0]) @ np.linalg.inv(camera.camera_to_world))
+    # Depth is in world units already: its scale is 1.
     blocks = grid.compute_unique_block_coordinates(depth_image, intrinsic, extrinsic, 1.0, far, truncation)
     grid.integrate(blocks, depth_image, colour, intrinsic, intrinsic, extrinsic, 1.0, far, truncation)
 
@@ -203,10 +213,12 @@ def _in_fixed_order(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.Triangle
     import open3d as o3d
 
     vertices, faces = np.asarray(mesh.vertices), np.asarray(mesh.triangles)
+    # By z, then y, then x; ``rank`` is the new number of an old vertex.
     order = np.lexsort(vertices.T)
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     faces = rank[faces]
+    # Each triangle begins with its smallest number; turned, not mirrored, so it faces the same way.
     first = faces.argmin(axis=1)
     faces = np.take_along_axis(faces, (first[:, None] + np.arange(3)) % 3, axis=1)
     ordered = o3d.geometry.TriangleMesh(
@@ -218,6 +230,7 @@ def _in_fixed_order(mesh: "o3d.geometry.TriangleMesh") -> "o3d.geometry.Triangle
 
 def _cleaned(mesh: "o3d.geometry.TriangleMesh", settings: FusionSettings) -> "o3d.geometry.TriangleMesh":
     mesh = _in_fixed_order(mesh)
+    # Pieces that are connected, and their numbers of triangles.
     labels, sizes, _ = mesh.cluster_connected_triangles()
     sizes = np.asarray(sizes)
     mesh.remove_triangles_by_mask(sizes[np.asarray(labels)] < settings.least_component * sizes.max())
@@ -232,6 +245,7 @@ def _smoothed(mesh: "o3d.geometry.TriangleMesh", settings: FusionSettings) -> "o
     import open3d as o3d
 
     smooth = mesh.filter_smooth_laplacian(settings.smoothing_steps, settings.smoothing)
+    # Edges of one triangle only, where the surface ends; those of more than two are kept in place as well.
     border = np.unique(np.asarray(mesh.get_non_manifold_edges(allow_boundary_edges=False)))
     vertices = np.asarray(smooth.vertices)
     vertices[border] = np.asarray(mesh.vertices)[border]

@@ -57,31 +57,39 @@ def depth_normals(
         Unit normals in the camera frame (OpenGL) turned to the camera, 0 where the depth is unknown.
     """
     known = np.isfinite(depth) & (depth > 0)
+    # 0 stands for unknown; in float64, as slopes are small differences of sums.
     inverse = np.where(known, 1.0 / np.maximum(depth, 1e-12, dtype=np.float64), 0.0)
     rays = camera.rays_camera()
+    # How much inverse depth changes from pixel to pixel, where both are known.
     steps = np.abs(np.diff(inverse, axis=1))[known[:, 1:] & known[:, :-1]]
     scale = np.median(steps) if len(steps) else 0.0
     tolerance = np.maximum(_SETTINGS.tolerance * inverse, _SETTINGS.tolerance_steps * scale)
+    # Sums of w x x, w x y, w y y, w x, w y, w, w x z, w y z and w z over the window; here z is the inverse depth.
     xx, xy, yy, x1, y1, ww, xz, yz, wz = (np.zeros(depth.shape) for _ in range(9))
     for dy in range(-window, window + 1):
         for dx in range(-window, window + 1):
             other = _shifted(inverse, dy, dx)
+            # The neighbour's ray less the pixel's own, in the plane z = -1; rows go down, y goes up.
             x, y = dx / float(camera.intrinsics[0]), -dy / float(camera.intrinsics[1])
             # Geman and McClure's weight, 1 / (1 + e^2)^2: 1/4 at the tolerance, next to none at three times that
             weight = (other > 0) / (1.0 + ((other - inverse) / np.maximum(tolerance, 1e-12)) ** 2) ** 2
             xx, xy, yy = xx + x * x * weight, xy + x * y * weight, yy + y * y * weight
             x1, y1, ww = x1 + x * weight, y1 + y * weight, ww + weight
+            # From here on w z.
             weight *= other
             xz, yz, wz = xz + x * weight, yz + y * weight, wz + weight
     ww = np.maximum(ww, 1e-9)
     # without c: the slopes from the moments about the mean; 1e-9 leaves a lone pixel a plane that faces the camera
     xx, xy, yy = xx - x1 * x1 / ww + 1e-9, xy - x1 * y1 / ww, yy - y1 * y1 / ww + 1e-9
     xz, yz = xz - x1 * wz / ww, yz - y1 * wz / ww
+    # Cramer's rule. The bound is what a lone pixel has: 1e-9 squared.
     determinant = np.maximum(xx * yy - xy * xy, 1e-18)
     a, b = (yy * xz - xy * yz) / determinant, (xx * yz - xy * xz) / determinant
+    # The weighted mean of z is on the plane: S(w z) = a S(w x) + b S(w y) + c S(w).
     c = (wz - a * x1 - b * y1) / ww
     # c is the value at the pixel's own ray; where x = y = 0, the plane's is a x and b y less
     normal = np.stack([a, b, -(c - a * rays[..., 0] - b * rays[..., 1])], axis=-1)
+    # A normal that faces the camera is against its ray.
     normal *= -np.sign(np.sum(normal * rays, axis=-1, keepdims=True))
     normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
     return np.where(known[..., None], normal, 0.0).astype(np.float32)
@@ -106,6 +114,7 @@ def _shifted(values: np.ndarray, dy: int, dx: int) -> np.ndarray:
     """Values of the neighbour (dy, dx), 0 beyond the border."""
     result = np.zeros_like(values)
     height, width = values.shape[:2]
+    # result[y, x] = values[y + dy, x + dx], over the pixels where both exist.
     to_y, to_x = slice(max(-dy, 0), height - max(dy, 0)), slice(max(-dx, 0), width - max(dx, 0))
     from_y, from_x = slice(max(dy, 0), height - max(-dy, 0)), slice(max(dx, 0), width - max(-dx, 0))
     result[to_y, to_x] = values[from_y, from_x]

@@ -75,6 +75,7 @@ class RayScene:
         self._faces = faces
         self._scene = o3d.t.geometry.RaycastingScene()
         self._scene.add_triangles(vertices.astype(np.float32), faces.astype(np.uint32))
+        # One edge of each triangle is enough for a median.
         edge = np.linalg.norm(vertices[faces[:, 0]] - vertices[faces[:, 1]], axis=-1)
         extent = float(np.linalg.norm(vertices.max(0) - vertices.min(0)))
         self.bias = _bias(float(np.median(edge)), extent)
@@ -98,6 +99,7 @@ class RayScene:
     def camera_hits(self, camera: Camera) -> CameraHits:
         """Cast the rays of a camera through its pixel centres; normals are interpolated from the vertices."""
         rotation = camera.camera_to_world[:3, :3]
+        # Not normalised: with z = -1 in the camera frame, the ray parameter t is the depth along -z.
         rays = camera.rays_camera() @ rotation.T
         origins = np.broadcast_to(camera.position, rays.shape)
         hits = self._scene.cast_rays(_tensor(np.concatenate([origins, rays], axis=-1)))
@@ -105,12 +107,15 @@ class RayScene:
         faces, uv = (hits[key].numpy()[known] for key in ("primitive_ids", "primitive_uvs"))
         normal_world = self._interpolated_normals(faces, uv)
         normal = np.zeros((*depth.shape, 3), np.float32)
+        # R^T n, into the camera frame; rows are vectors.
         normal[known] = normal_world @ rotation
+        # A normal along its ray points away from the camera: such triangles are seen from behind, or nearly edge on.
         away = np.sum(normal * camera.rays_camera(), axis=-1) > 0
         normal[away] *= -1.0
         return CameraHits(np.where(known, depth, 0.0).astype(np.float32), normal)
 
     def _interpolated_normals(self, faces: np.ndarray, uv: np.ndarray) -> Float[np.ndarray, "hits 3"]:
+        # Barycentric weights (1 - u - v, u, v) of the three corners, (hits, 3, 3).
         corners = self._normals[self._faces[faces]]
         normal = corners[:, 0] * (1 - uv.sum(-1))[:, None] + corners[:, 1] * uv[:, :1] + corners[:, 2] * uv[:, 1:]
         return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
@@ -149,13 +154,16 @@ class RayScene:
             radius_deg: angular radius of the discs.
         """
         result = np.zeros((len(directions_world), len(points_world)), np.float32)
+        # Another turn for each point: what few samples get wrong becomes noise instead of bands.
         turn = _GOLDEN * np.arange(len(points_world)) % 1.0
         origins = points_world + self.bias * normals_world
         for light, direction in enumerate(directions_world):
+            # Points that face away see nothing of the light, and cast no rays.
             facing = np.flatnonzero(normals_world @ direction > 0)
             for part in _parts(facing, samples):
                 towards = _disc_samples(direction, turn[part], samples, radius_deg)
                 hit = self.blocked(origins[part, None], towards)
+                # (points, samples): the open part of the samples, which have equal shares of the disc.
                 result[light, part] = 1.0 - hit.mean(axis=-1)
         return result
 
@@ -178,12 +186,14 @@ class RayScene:
         origins = points_world + self.bias * normals_world
         turn = _GOLDEN * np.arange(len(points_world)) % 1.0
         for part in _parts(np.arange(len(points_world)), samples):
+            # Unit vectors, so ``reach`` in lengths of them is in world units.
             towards = hemisphere_samples(normals_world[part], turn[part], samples)
             result[part] = 1.0 - self.blocked(origins[part, None], towards, reach).mean(axis=-1)
         return result
 
 
 def _bias(edge: float, extent: float) -> float:
+    # The mesh's edges decide, between bounds that are parts of its extent.
     wanted = _SETTINGS.bias_edges * edge
     return max(min(wanted, _SETTINGS.most_bias * extent), _SETTINGS.least_bias * extent)
 
@@ -198,6 +208,7 @@ def hemisphere_samples(
     what they see is the cosine-weighted one.
     """
     x, y = _spiral(turn, samples)
+    # Straight up from the disc to the unit sphere; the bound takes rounding at the rim.
     z = np.sqrt(np.maximum(1.0 - x * x - y * y, 0.0))
     tangent, bitangent = _tangents(normals)
     local = x[..., None] * tangent[:, None] + y[..., None] * bitangent[:, None]
@@ -216,6 +227,7 @@ def _disc_samples(direction: np.ndarray, turn: np.ndarray, samples: int, radius_
 def _spiral(turn: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Points of the unit disc: each golden turn leaves the largest gap, radii grow so that all have equal areas."""
     index = np.arange(samples)
+    # A disc's area goes with r^2, so r_i^2 = (i + 1/2) / n: each sample in the middle of 1 / n of the area.
     radius = np.sqrt((index + 0.5) / samples)
     angle = 2.0 * np.pi * (index * _GOLDEN + turn[:, None])
     return radius * np.cos(angle), radius * np.sin(angle)
@@ -224,7 +236,9 @@ def _spiral(turn: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
 def _tangents(normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Two unit vectors that make a frame with each normal (Duff et al., "Building an Orthonormal Basis", 2017)."""
     x, y, z = np.moveaxis(normals, -1, 0)
+    # With the sign of z, |sign + z| is at least 1: no division by 0 for any normal.
     sign = np.where(z >= 0, 1.0, -1.0)
+    # For z >= 0: t = (1 - x^2 / (1 + z), -x y / (1 + z), -x) and b = (-x y / (1 + z), 1 - y^2 / (1 + z), -y).
     a = -1.0 / (sign + z)
     b = x * y * a
     return (

@@ -91,6 +91,7 @@ class StereoView:
 
 def working_camera(camera: Camera, settings: StereoSettings = _SETTINGS) -> Camera:
     """Return the camera at the size that stereo works at: its own, or about 400x400 pixels if it is larger."""
+    # Of one side: the number of pixels goes with its square.
     scale = min(1.0, math.sqrt(settings.most_pixels / (camera.width * camera.height)))
     return camera.resampled(max(round(scale * camera.width), 1), max(round(scale * camera.height), 1))
 
@@ -104,6 +105,7 @@ def neighbours(views: Sequence[StereoView], index: int, settings: StereoSettings
     depth, camera = views[index].depth, views[index].camera
     if not (depth > 0).any():
         return []
+    # The place at the median depth along the optical axis, which is -z.
     middle = camera.position - camera.camera_to_world[:3, 2] * np.median(depth[depth > 0])
     rated = []
     for other, view in enumerate(views):
@@ -111,10 +113,12 @@ def neighbours(views: Sequence[StereoView], index: int, settings: StereoSettings
         size = view.camera.width, view.camera.height
         if other == index or along <= 0 or not (0.0 < place[0] < size[0] and 0.0 < place[1] < size[1]):
             continue
+        # The angle between the two cameras, seen from that place.
         first, second = (position - middle for position in (camera.position, view.camera.position))
         cosine = first @ second / max(float(np.linalg.norm(first) * np.linalg.norm(second)), 1e-12)
         angle = max(math.degrees(math.acos(np.clip(cosine, -1.0, 1.0))), 0.1)
         if angle < settings.widest_angle_deg:
+            # Half the best angle is as bad as twice it.
             rated.append((abs(math.log(angle / settings.best_angle_deg)), other))
     return [other for _, other in sorted(rated)[: settings.neighbours]]
 
@@ -141,15 +145,20 @@ def swept_depth(
     covered = ndimage.gaussian_filter(known.astype(np.float64), settings.smooth_px)
     logs = ndimage.gaussian_filter(np.log(np.where(known, view.depth, 1.0)), settings.smooth_px)
     start = np.exp(logs / np.maximum(covered, 1e-6))
+    # Even in log depth, so a step is the same share of the depth at every pixel.
     offsets = np.linspace(-settings.reach, settings.reach, settings.depths)
     costs = _sweep(view, others, start, offsets, settings)
     smooth = _semi_global(costs, settings)
+    # The parabola needs a cost on either side.
     best = smooth.argmin(axis=0).clip(1, settings.depths - 2)
     # the least place of the parabola through the costs at -1, 0 and 1
     before, at, after = (np.take_along_axis(smooth, best[None] + shift, axis=0)[0] for shift in (-1, 0, 1))
+    # (C(-1) - C(1)) / (2 (C(-1) - 2 C(0) + C(1))). A least place is within half a step; beyond,
+    # at the ends of the range, the parabola says nothing.
     part = np.clip((before - after) / np.maximum(2.0 * (before - 2.0 * at + after), 1e-6), -0.5, 0.5)
     offset = offsets[0] + (best + part) * (offsets[1] - offsets[0])
     depth = np.where(known, start * np.exp(offset), 0.0).astype(np.float32)
+    # The cost of the photos alone: smoothing has added what the neighbours cost.
     return depth, np.take_along_axis(costs, best[None], axis=0)[0]
 
 
@@ -171,6 +180,7 @@ def agreed_depths(
             lambda index: _found(views[index], [views[other] for other in near[index]], settings), range(len(views))
         )
         found = list(track(swept, "stereo", len(views)))
+    # All views are compared as stereo found them, before any is thinned out.
     confirmed = [
         np.where(_confirmations(view, [found[other] for other in beside], settings), view.depth, 0.0).astype(np.float32)
         for view, beside in zip(found, near, strict=True)
@@ -206,24 +216,29 @@ def _sweep(
     not matter.
     """
     own = _grey(view.image)
+    # E[a] and var a, the same for every depth and other view.
     mean, variance = _moments(own, settings)
     # a pixel's point is its ray times depth, so in the other camera all depths lie on turned * exp(offset) + shift
     rays = view.camera.rays_camera() * start[..., None]
     sides = []
     for other in others:
         to_other = np.linalg.inv(other.camera.camera_to_world) @ view.camera.camera_to_world
+        # (3, height, width).
         turned = np.moveaxis(rays @ to_other[:3, :3].T, -1, 0).astype(np.float32)
         sides.append((turned, to_other[:3, 3].astype(np.float32), other.camera, _grey(other.image)))
     costs = np.empty((len(offsets), *start.shape), np.float32)
     for number, offset in enumerate(offsets):
         each = []
         for turned, shift, camera, image in sides:
+            # Scaling depth by exp(offset) scales the turned point; only the shift between the cameras stays.
             x, y, z = turned * np.float32(math.exp(offset)) + shift[:, None, None]
             along = np.maximum(-z, 1e-6)
             fx, fy, cx, cy = camera.intrinsics.astype(np.float32)
+            # ``remap`` has the first pixel's centre at 0, our pictures have it at 0.5. In the camera y goes up.
             column, row = cx - 0.5 + fx * x / along, cy - 0.5 - fy * y / along
             seen = cv2.remap(image, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             other_mean, other_variance = _moments(seen, settings)
+            # E[ab] - E[a] E[b].
             covariance = _window_mean(own * seen, settings) - mean * other_mean
             cost = 1.0 - covariance / np.sqrt(variance * other_variance)
             inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (z < 0)
@@ -248,12 +263,14 @@ def _semi_global(
     total = np.zeros_like(costs)
     for axis in (1, 2):
         for way in (1, -1):
+            # (lines, depths, pixels of a line), walked forwards or backwards.
             lines = np.moveaxis(costs, axis, 0)[::way]
             sums = np.empty_like(lines)
             sums[0] = lines[0]
             for line in range(1, len(lines)):
                 last = sums[line - 1]
                 least = last.min(axis=0)
+                # The four ways to come from the line before: the same depth, a jump, one step up, one step down.
                 best = np.minimum(last, least + settings.jump_penalty)
                 best[1:] = np.minimum(best[1:], last[:-1] + settings.step_penalty)
                 best[:-1] = np.minimum(best[:-1], last[1:] + settings.step_penalty)
@@ -268,8 +285,10 @@ def _confirmations(view: StereoView, others: Sequence[StereoView], settings: Ste
     confirmed = np.zeros(len(points), bool)
     for other in others:
         places, along = other.camera.project(points)
+        # Pixel i covers [i, i + 1). What is behind the other camera is put outside its picture.
         column, row = np.floor(np.where(along[:, None] > 0, places, -1.0)).astype(int).T
         inside = (column >= 0) & (column < other.camera.width) & (row >= 0) & (row < other.camera.height)
+        # Unknown depth is 0, which is close to no depth, so it confirms nothing.
         seen = np.zeros(len(points))
         seen[inside] = other.depth[row[inside], column[inside]]
         confirmed |= inside & (np.abs(seen - along) < settings.confirmed * along)
@@ -290,6 +309,7 @@ def _grey(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "heig
 def _moments(image: np.ndarray, settings: StereoSettings) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and variance of each pixel's window."""
     mean = _window_mean(image, settings)
+    # E[x^2] - E[x]^2. In float32 it is off by about 1e-7 for values in [0, 1], which the least variance exceeds.
     variance = _window_mean(image * image, settings) - mean * mean
     return mean, np.maximum(variance, np.float32(settings.least_variance))
 

@@ -46,6 +46,7 @@ class View:
     @property
     def normal_world(self) -> Float[np.ndarray, "height width 3"]:
         """Unit normals in the world frame, 0 where unknown."""
+        # R n for each pixel; rows are vectors.
         return (self.normal_camera @ self.camera.camera_to_world[:3, :3].T).astype(np.float32)
 
     @property
@@ -102,6 +103,7 @@ class SceneViews(Sequence[View]):
             InputError: one is missing, cannot be read, or has another size than its camera's picture.
         """
         for view in self:
+            # Given up before the next is read, so only one view is in memory at a time.
             del view
 
 
