@@ -78,6 +78,7 @@ class Cameras:
 
         Where the shape of the pictures changes, they show more or less at the sides.
         """
+        # fy / height fixes the vertical field of view; fx follows with the pixels' aspect, so pixels keep their shape.
         focal = self.intrinsics[:, 1:2] * height / self.height
         aspect = self.intrinsics[:, 0:1] / self.intrinsics[:, 1:2]
         centre = self.intrinsics[:, 2:] / [self.width, self.height] * [width, height]
@@ -105,6 +106,7 @@ class Camera:
             height: of its picture, pixels.
             fov_deg: horizontal field of view, degrees.
         """
+        # tan(fov / 2) is half of the width over the focal length.
         focal = width / 2.0 / np.tan(np.radians(fov_deg) / 2.0)
         return cls(name, np.eye(4), np.array([focal, focal, width / 2.0, height / 2.0]), width, height)
 
@@ -115,6 +117,7 @@ class Camera:
 
     def rays_camera(self) -> Float[np.ndarray, "height width 3"]:
         """Return each pixel's ray in the camera frame, scaled so that its z is -1 (depth times it is the point)."""
+        # Pixel centres at + 0.5. Rows go down and y goes up, hence -y; cameras look along -z.
         fx, fy, cx, cy = self.intrinsics
         x = (np.arange(self.width) + 0.5 - cx) / fx
         y = (np.arange(self.height) + 0.5 - cy) / fy
@@ -123,6 +126,7 @@ class Camera:
 
     def points_world(self, depth: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width 3"]:
         """Return the world point that each pixel sees, for a depth along -z in world units."""
+        # X = R (depth ray) + t, with points as rows.
         points_camera = self.rays_camera() * depth[..., None]
         return points_camera @ self.camera_to_world[:3, :3].T + self.position
 
@@ -130,8 +134,10 @@ class Camera:
         self, points_world: Float[np.ndarray, "points 3"]
     ) -> tuple[Float[np.ndarray, "points 2"], Float[np.ndarray, " points"]]:
         """Return where points are in the picture (x, y in pixels), and their depth along -z, not above 0 behind."""
+        # The inverse: R^T (X - t), with points as rows.
         x, y, z = ((points_world - self.position) @ self.camera_to_world[:3, :3]).T
         fx, fy, cx, cy = self.intrinsics
+        # Points behind go to the principal point instead of dividing by 0 or less.
         depth = np.where(z < 0.0, -z, np.inf)
         return np.stack([cx + fx * x / depth, cy - fy * y / depth], axis=-1), -z
 
@@ -198,6 +204,7 @@ def _from_camera_path(path: Path, content: dict[str, Any]) -> Cameras:
         where = f"{path}: camera {index}"
         matrix = _required(_mapping(entry, where), "camera_to_world", where)
         poses.append(_pose(matrix, where))
+        # nerfstudio's camera paths give the vertical field of view, degrees.
         focal = height / 2 / math.tan(math.radians(_positive(entry, "fov", where)) / 2)
         intrinsics.append([focal, focal, width / 2, height / 2])
         names.append(f"{index:05d}")

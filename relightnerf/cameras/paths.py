@@ -73,8 +73,10 @@ def central_view(cameras: Cameras, world_up: tuple[float, float, float]) -> Came
     """Return the view that is most like all others: nearest in place and direction, and most upright."""
     poses = cameras.camera_to_world
     place = poses[:, :3, 3]
+    # Each cost is over its own mean over all pairs, so places and directions count alike in any unit.
     apart = np.linalg.norm(place[:, None] - place[None], axis=-1)
     turned = np.linalg.norm(poses[:, None, :3, 2] - poses[None, :, :3, 2], axis=-1)
+    # 1 - cos of the angle between the camera's y axis and up.
     tilt = 1.0 - poses[:, :3, 1] @ np.array(world_up)
     cost = apart.mean(1) / (apart.mean() + 1e-9) + turned.mean(1) / (turned.mean() + 1e-9) + tilt
     return cameras[int(np.argmin(cost))]
@@ -92,11 +94,13 @@ def orbit(cameras: Cameras, world_up: tuple[float, float, float], frames: int, d
         depth: see ``focus_point``.
     """
     focus = focus_point(cameras, world_up, depth)
+    # Cylindrical coordinates of the cameras around the focus, about the world's up.
     frame = _upright_frame(world_up)
     offsets = (cameras.camera_to_world[:, :3, 3] - focus) @ frame
     azimuths = np.arctan2(offsets[:, 1], offsets[:, 0])
     radius, height = np.median(np.hypot(offsets[:, 0], offsets[:, 1])), np.median(offsets[:, 2])
     middle, half = covered_arc(azimuths)
+    # All the way round at an even speed, or to and fro as a sine, slow at the turning points.
     phase = np.arange(frames) / frames * 2.0 * np.pi
     angles = middle + (phase if half >= np.pi else half * np.sin(phase))
     around = np.stack([radius * np.cos(angles), radius * np.sin(angles), np.full(frames, height)], axis=-1)
@@ -110,12 +114,14 @@ def covered_arc(azimuths: Float[np.ndarray, " cameras"]) -> tuple[float, float]:
     The half width is pi where no gap is wider than ``WIDEST_GAP_DEG``, i.e. the cameras go all the way round; a lone
     stray camera does not widen the arc (the outermost 2 % to each side are left out).
     """
+    # Gaps between neighbours on the circle, the last one back to the first. The arc is all but the widest.
     ordered = np.sort(np.mod(azimuths, 2.0 * np.pi))
     gaps = np.diff(ordered, append=ordered[0] + 2.0 * np.pi)
     widest = int(np.argmax(gaps))
     if gaps[widest] <= np.radians(WIDEST_GAP_DEG):
         return float(azimuths[0]), np.pi
     stray = _SETTINGS.stray_share
+    # Angles from the arc's start on, where they do not wrap.
     start = ordered[(widest + 1) % len(ordered)]
     low, high = np.quantile(np.mod(ordered - start, 2.0 * np.pi), [stray, 1.0 - stray])
     return float(start + (low + high) / 2.0), float((high - low) / 2.0)
@@ -131,6 +137,7 @@ def spiral(cameras: Cameras, world_up: tuple[float, float, float], frames: int, 
         depth: see ``focus_point``.
     """
     centre = central_view(cameras, world_up)
+    # OpenGL: the z axis points backwards. The distance to the focus is taken along it.
     away = centre.camera_to_world[:3, 2]
     distance = max(float((centre.position - focus_point(cameras, world_up, depth)) @ away), _NO_LENGTH)
     spread = np.median(np.linalg.norm(cameras.camera_to_world[:, :3, 3] - centre.position, axis=-1))
@@ -138,6 +145,7 @@ def spiral(cameras: Cameras, world_up: tuple[float, float, float], frames: int, 
         min(_SETTINGS.spiral_spread * spread, _SETTINGS.spiral_share * distance) or _SETTINGS.spiral_lone * distance
     )
     phase = np.arange(frames) / frames * 2.0 * np.pi
+    # Right, up and backwards, in the central camera's frame. At phase 0 all are 0: the path starts at the central view.
     turn = _SETTINGS.spiral_turns * phase
     steps = np.stack([np.sin(turn), _SETTINGS.spiral_rise * (np.cos(turn) - 1.0), np.sin(phase)], axis=-1) * radius
     target = centre.position - distance * away
@@ -167,6 +175,7 @@ def through(keyframes: Cameras, frames: int) -> Cameras:
 
     ends = np.r_[0, np.arange(len(keyframes)), len(keyframes) - 1]  # standing before the first and after the last
     poses, grid = keyframes.camera_to_world[ends], np.arange(-1, len(keyframes) + 1)
+    # A tension of 1 next to a stretch where the camera stands takes the spline's speed there.
     stands = np.isclose(poses[1:], poses[:-1]).all(axis=(1, 2))
     tension = [(float(before or after), 0.0, 0.0) for before, after in zip(stands[:-1], stands[1:], strict=True)]
     times = np.linspace(0.0, len(keyframes) - 1.0, frames)
@@ -189,6 +198,7 @@ def along_capture(cameras: Cameras, frames: int) -> Cameras:
     if len(cameras) == 1:
         return _path(cameras, np.repeat(poses, frames, axis=0))
     times = np.linspace(0.0, len(cameras) - 1.0, frames)
+    # Great-circle interpolation of rotations (slerp), straight lines between places.
     turned = Slerp(np.arange(len(cameras)), Rotation.from_matrix(poses[:, :3, :3]))(times).as_matrix()
     between = np.tile(np.eye(4), (frames, 1, 1))
     between[:, :3, :3] = turned
@@ -203,16 +213,19 @@ def look_at(
     """Return the camera-to-world (OpenGL) of a camera at ``position`` that looks at ``target``, upright."""
     backward = position - target
     backward = backward / np.linalg.norm(backward)
+    # A right-handed frame: right is up cross backward, and the camera's own up is backward cross right.
     right = np.cross(np.array(up), backward)
     if np.linalg.norm(right) < _NO_LENGTH:  # straight up or down: any horizontal direction will do
         right = np.cross(np.eye(3)[np.argmin(np.abs(backward))], backward)
     right = right / np.linalg.norm(right)
     pose = np.eye(4)
+    # Columns: the camera's axes and its place in the world.
     pose[:3] = np.stack([right, np.cross(backward, right), backward, position], axis=-1)
     return pose
 
 
 def _path(cameras: Cameras, poses: Float[np.ndarray, "frames 4 4"]) -> Cameras:
+    # Principal points of photos may be off the middle; a video's is in it. Medians ignore a stray lens.
     fx, fy = np.median(cameras.intrinsics[:, :2], axis=0)
     intrinsics = np.tile([fx, fy, cameras.width / 2, cameras.height / 2], (len(poses), 1))
     return replace(cameras, names=_names(len(poses)), camera_to_world=poses, intrinsics=intrinsics)
@@ -223,6 +236,7 @@ def _names(frames: int) -> tuple[str, ...]:
 
 
 def _upright_frame(world_up: tuple[float, float, float]) -> Float[np.ndarray, "3 3"]:
+    # Columns: two horizontal axes and up, so that frame @ v is in the world and v @ frame the inverse.
     up = np.array(world_up) / np.linalg.norm(world_up)
     right = np.cross(np.eye(3)[np.argmin(np.abs(up))], up)
     right /= np.linalg.norm(right)

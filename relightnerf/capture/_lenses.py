@@ -51,6 +51,8 @@ def resized_lens(lens: Lens, width: int, height: int) -> Lens:
     """Return the lens of the same picture at another size of the same shape, up to a rounding of the sides."""
     if (width, height) == (lens.width, lens.height):
         return lens
+    # COLMAP's parameters: focal lengths, principal point, distortion. Pixels scale the first two; distortion is a
+    # function of rays and has no unit of pixels.
     scale_x, scale_y = width / lens.width, height / lens.height
     if _focal_count(lens) == 1:
         mean = (scale_x + scale_y) / 2
@@ -91,6 +93,7 @@ def undistorted(
     import cv2
 
     map_x, map_y, seen = _undistortion(lens)
+    # Where pixels are not known to the lens, borders are repeated, and ``seen`` says so.
     remapped = cv2.remap(image, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return remapped.reshape(image.shape), None if seen.all() else seen
 
@@ -103,6 +106,7 @@ def _focal_count(lens: Lens) -> int:
 def _undistortion(
     lens: Lens,
 ) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
+    # From each pixel of the pinhole picture back to the lens's. COLMAP's first pixel centre is at 0.5, OpenCV's at 0.
     x, y = np.meshgrid(np.arange(lens.width) + 0.5, np.arange(lens.height) + 0.5)
     pixels, seen = _project(lens, _rays(pinhole_intrinsics(lens), x.ravel(), y.ravel()))
     maps = (pixels - 0.5).astype(np.float32).reshape(lens.height, lens.width, 2)
@@ -112,7 +116,9 @@ def _undistortion(
 def _zoom(lens: Lens, intrinsics: tuple[float, float, float, float]) -> float:
     best = float(_ZOOMS[0])
     fx, fy, cx, cy = intrinsics
+    # In every direction from the principal point, a pixel of the border is furthest out, so only the border is tested.
     x, y = _border(lens.width, lens.height)
+    # From the narrowest view to wider ones, up to the first that looks beyond the lens's picture.
     for zoom in _ZOOMS:
         _, seen = _project(lens, _rays((fx * zoom, fy * zoom, cx, cy), x, y))
         if not seen.all():
@@ -126,6 +132,7 @@ def _border(width: int, height: int) -> tuple[Float[np.ndarray, " samples"], Flo
     low, high = np.zeros_like(steps), np.ones_like(steps)
     x = np.concatenate([steps, steps, low, high])
     y = np.concatenate([low, high, steps, steps])
+    # Pixel centres, as everywhere: from 0.5 to width - 0.5.
     return 0.5 + x * (width - 1), 0.5 + y * (height - 1)
 
 
@@ -133,6 +140,7 @@ def _rays(
     intrinsics: tuple[float, float, float, float], x: Float[np.ndarray, " pixels"], y: Float[np.ndarray, " pixels"]
 ) -> Float[np.ndarray, "pixels 3"]:
     fx, fy, cx, cy = intrinsics
+    # Inverse of u = fx x / z + cx at z = 1, OpenCV axes: x right, y down, z forward.
     return np.stack([(x - cx) / fx, (y - cy) / fy, np.ones_like(x)], axis=-1)
 
 
@@ -150,6 +158,7 @@ def _project(
     pixels = np.asarray(camera.img_from_cam(rays))
     size = np.array([lens.width, lens.height])
     inside = np.isfinite(pixels).all(axis=-1) & (pixels >= _EDGE).all(axis=-1) & (pixels <= size - _EDGE).all(axis=-1)
+    # Pixels outside are replaced by the middle, as the inverse of a polynomial far outside may not converge.
     back = np.asarray(camera.cam_from_img(np.where(inside[:, None], pixels, size / 2)))
     away, length = (np.linalg.norm(values, axis=-1) for values in (back - rays[:, :2], rays))
     return pixels, inside & (away < _SETTINGS.same_ray * length)

@@ -42,7 +42,10 @@ def estimate_up_unsnapped(camera_to_world: Float[np.ndarray, "cameras 4 4"]) -> 
     that minimises mean((u . x)^2) + 0.005 |u - mean(y)|^2. Outliers (a camera that was turned to portrait) are weighted
     down once.
     """
+    # OpenGL cameras: x to the right and y up in the picture, as world vectors (cameras, 3).
     x, y = camera_to_world[:, :3, 0], camera_to_world[:, :3, 1]
+    # x . u is the sine of a camera's roll. The weight 1 / (1 + (roll / tilt)^2)^2 is Geman and McClure's, taken once
+    # from the unweighted solution.
     up = _ridge(x, y, np.ones(len(x)))
     return _ridge(x, y, 1.0 / (1.0 + ((x @ up) / _SETTINGS.tilt) ** 2) ** 2)
 
@@ -52,7 +55,9 @@ def _ridge(
 ) -> Float[np.ndarray, "3"]:
     # the derivative of mean((u . x)^2) + ridge |u - mean(y)|^2 is 0 at (mean(x x^T) + ridge 1) u = ridge mean(y); the
     # factor on the right does not change the direction
+    # Means become weighted sums; a 3 x 3 system.
     weights = weights / weights.sum()
     up = np.linalg.solve((x * weights[:, None]).T @ x + _SETTINGS.ridge * np.eye(3), weights @ y)
+    # Opposite y axes may cancel, and then nothing tells up.
     length = float(np.linalg.norm(up))
     return up / length if length > 0 else np.array([0.0, 0.0, 1.0])

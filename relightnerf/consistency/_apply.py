@@ -57,12 +57,14 @@ def corrected_pictures(
         sRGB in [0, 1].
     """
     # picture + OFFSET is what the log ratio is of, so that is what is multiplied, and OFFSET taken off again
+    # (t + o) e^c - o = t + (t + o) (e^c - 1): written so, a correction of 0 changes nothing.
     gains = np.exp(_upsampled(correction, trust, view, side)) - 1.0
     gains *= view.known[..., None]
     result = np.empty(pictures.shape, np.float32)
     for light, gain in enumerate(gains):
         linear = srgb_to_linear(pictures[light])
         changed = linear_to_srgb(linear + (linear + OFFSET) * gain)
+        # To the last bit: sRGB to linear and back would round.
         result[light] = np.where(gain == 0, pictures[light], changed)
     return result
 
@@ -74,17 +76,21 @@ def _upsampled(correction: np.ndarray, trust: np.ndarray, view: View, side: int)
 
     lights, low_height, low_width, _ = correction.shape
     height, width = view.depth.shape
+    # One small map for each light and channel of trust times correction, and a last one of trust.
     weighted = np.moveaxis(correction * trust[..., None], -1, 1).reshape(-1, low_height, low_width)
     values = np.concatenate([weighted, trust[None]]).astype(np.float32)
     # the sum of trust times correction over the sum of trust, both upsampled as maps of one kind
     guide = np.pad(_guide(view), [(0, 0), (0, -height % side), (0, -width % side)], mode="edge")
     chunks = upsampled_chunks(torch.from_numpy(values)[None], [torch.from_numpy(guide)[None]], Kernel())
     full = torch.cat(list(chunks), dim=2)[0, :, :height, :width].numpy()
+    # ``least_trust`` is a value of 0 with that much trust: it pulls the mean to no correction.
     means = (full[:-1] / (full[-1] + _SETTINGS.least_trust)).reshape(lights, 3, height, width)
     return np.moveaxis(means, 1, -1)
 
 
 def _guide(view: View) -> Float[np.ndarray, "8 height width"]:
+    # In standard deviations, so that all squared differences add up. Of depth the logarithm: its differences are
+    # relative, whatever the world's unit.
     depth = np.log(view.depth, out=np.zeros_like(view.depth), where=view.known)
     channels = [
         view.image / _SETTINGS.sigma_photo,

@@ -78,17 +78,21 @@ class Surface:
     def of(cls, view: View, side: int) -> "Surface":
         """Return the surface of a view in cells of ``side`` * ``side`` pixels."""
         usable = view.known if view.mask is None else view.known & view.mask
+        # Only cells all of whose pixels are usable: sums of ones in float32 are exact, so the mean is exactly 1.
         known = area_mean(usable.astype(np.float32), side) == 1.0
         # the mean is one of inverse depth, which is linear over a plane's picture, so it is the middle's
         inverse_depth = area_mean(np.divide(1.0, view.depth, out=np.zeros_like(view.depth), where=usable), side)
         depth = np.divide(1.0, inverse_depth, out=np.zeros_like(inverse_depth), where=known)
         height, width = depth.shape
+        # Coordinates count from the picture's corner, so focal length and principal point only scale.
         camera = Camera(view.name, view.camera.camera_to_world, view.camera.intrinsics / side, width, height)
         points = camera.points_world(depth)
         normals = _unit(area_mean(view.normal_world, side))
+        # Cosine of the angle between the normal and the way back to the camera.
         cosine = -np.sum(_unit(points - camera.position) * normals, axis=-1)
         # a cell's area on the surface is (depth / focal)^2 / cosine, with the focal length in cells
         density = float(camera.intrinsics[0]) ** 2 * np.abs(cosine) / np.maximum(depth, 1e-6) ** 2
+        # Trust: whole cells, by the viewing angle, and not where inverse depth bends.
         lowest, full = _SETTINGS.untrusted_cosine, _SETTINGS.trusted_cosine
         steep = np.clip((cosine - lowest) / (full - lowest), 0.0, 1.0)
         trust = known * steep * np.exp(-((_bend(inverse_depth) / _SETTINGS.bend) ** 2))
@@ -116,6 +120,7 @@ class RatioMaps:
     @cached_property
     def samples(self) -> tuple[Float[np.ndarray, "cells ratios"], Float[np.ndarray, "cells lights"]]:
         """The log ratios times confidence, all lights and channels of a cell in a row, and the confidence."""
+        # (cells, lights * 3) and (cells, lights): a sparse warp samples all maps in one product.
         weighted = np.moveaxis(self.log_ratio * self.confidence[..., None], 0, 2)
         columns = self.confidence.reshape(len(self.confidence), -1).T
         return np.ascontiguousarray(weighted).reshape(len(columns), -1), np.ascontiguousarray(columns)
@@ -133,6 +138,7 @@ class RatioMaps:
         ratios, confidences, limit = [], [], _SETTINGS.log_limit
         for picture in pictures:
             relit, unclipped = _linear_means(picture, side)
+            # A ratio of means, as a small camera would see it: dark pixels, whose ratios are noise, count for little.
             ratios.append(np.log((relit + OFFSET) / (source + OFFSET)).clip(-limit, limit))
             confidences.append(usable * unclipped * _bright(relit, _SETTINGS.dark_relit))
         return cls(np.array(ratios, np.float32), np.array(confidences, np.float32))
@@ -142,6 +148,7 @@ def area_mean(
     values: Float[np.ndarray, "full_height full_width *channels"], side: int
 ) -> Float[np.ndarray, "height width *channels"]:
     """Return the means over cells; cells that reach beyond the picture repeat its last row and column."""
+    # Padding on the far sides only, up to whole cells.
     height, width = values.shape[:2]
     pad = [(0, -height % side), (0, -width % side), *[(0, 0)] * (values.ndim - 2)]
     padded = np.pad(values, pad, mode="edge")
@@ -157,6 +164,8 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _bend(inverse_depth: np.ndarray) -> np.ndarray:
     """How far each cell's inverse depth, which is linear on a plane, is from its neighbours' line; relative."""
+    # Second differences, 0 where inverse depth is linear. Unknown cells have 0, so cells beside them bend by about 1.
+    # At the picture's border the missing neighbour is the cell itself, so there a slope counts as a bend.
     near = np.pad(inverse_depth, 1, mode="edge")
     across = np.abs(near[1:-1, 2:] + near[1:-1, :-2] - 2 * inverse_depth)
     down = np.abs(near[2:, 1:-1] + near[:-2, 1:-1] - 2 * inverse_depth)
@@ -172,5 +181,6 @@ def _linear_means(srgb: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _bright(linear: np.ndarray, dark: float) -> np.ndarray:
     """Confidence by brightness: 1/2 at ``dark``, as the error of rounding is about constant in linear values there."""
+    # The plain mean of the channels: 8 bits round all of them alike.
     brightness = linear @ np.full(3, 1 / 3, np.float32)
     return brightness / (brightness + dark)

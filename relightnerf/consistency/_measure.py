@@ -50,13 +50,16 @@ class Disagreement:
             own.log_ratio.reshape(lights, -1, 3)[:, cells],
             own.confidence.reshape(lights, -1)[:, cells],
         )
+        # Only pairs of lights that lie within ``SAME_LIGHT_DEG``: (own light, other light).
         for a, b in zip(*np.nonzero(light_angles_deg(*directions) < SAME_LIGHT_DEG), strict=True):
             # what the other view says of these cells, weighted by its confidence
             theirs = other.confidence[b].reshape(-1)
             weight = weights @ theirs
+            # The weighted mean of their ratios, and a weight that counts how far both sides are to be believed.
             warped = weights @ (other.log_ratio[b].reshape(-1, 3) * theirs[:, None])
             warped /= np.maximum(weight, 1e-6)[:, None]
             weight = weight * confidence[a]
+            # r = log((t + o) / (s + o)), solved for the relit value t = (s + o) e^r - o, with one photo s for both.
             colours = [linear_to_srgb((photo + OFFSET) * np.exp(r) - OFFSET) for r in (ratios[a], warped)]
             self.weight += float(weight.sum())
             self.log_ratio_sum += float(weight @ np.abs(ratios[a] - warped).mean(axis=-1))

@@ -38,6 +38,7 @@ def light_angles_deg(
     directions: Float[np.ndarray, "lights 3"], others: Float[np.ndarray, "other_lights 3"]
 ) -> Float[np.ndarray, "lights other_lights"]:
     """Return the angles in degrees between unit directions of two views in the world frame."""
+    # A chord of the unit circle is 2 sin(angle / 2).
     # not from the cosine, which is flat at 0 degrees and would lose half of the digits there
     chord = np.linalg.norm(directions[:, None] - others, axis=-1)
     return np.degrees(2.0 * np.arcsin(np.clip(chord / 2.0, 0.0, 1.0)))
@@ -73,10 +74,14 @@ def seen_by(
         Log ratios, and weights in [0, 1]: 0 where the other view does not see the cell or has no such light.
     """
     lights, cells = closeness.shape[1], weights.shape[0]
+    # Shapes: weights (cells, their cells), confidence (their cells, their lights), closeness (lights, their lights).
+    # The weight of a value is the product of all three, summed over their cells and lights.
     ratios, confidence = other.samples
     weight = closeness @ (weights @ confidence).T
+    # ``ratios`` hold the confidence already. Their lights come first, so that one matrix product mixes them all.
     by_light = np.ascontiguousarray(np.moveaxis((weights @ ratios).reshape(cells, lights, 3), 1, 0))
     values = (closeness @ by_light.reshape(lights, -1)).reshape(-1, cells, 3)
+    # A weighted mean. Its weight is cut at 1: several lights that are close may add up to more.
     return values / np.maximum(weight, 1e-6)[..., None], np.minimum(weight, 1.0)
 
 
@@ -95,6 +100,7 @@ def correction(
     others = list(others)
     result = np.zeros_like(own)
     for light, ratio in enumerate(own):
+        # Differences from the own value, which is 0 itself with weight 1; their mean is what to add.
         seen = [(values[light] - ratio, weight[light]) for values, weight in others if weight[light].any()]
         if seen:
             differences, weights = zip((np.zeros_like(ratio), np.ones_like(ratio[:, 0])), *seen, strict=True)
@@ -113,6 +119,7 @@ def robust_mean(
     mean = _mean(values, weights)
     for scale in _SETTINGS.scales:
         off = values - mean
+        # Mean square over the channels; at ``scale`` it makes the weight 1 / (1 + 1)^2 = 1/4.
         square = np.einsum("...c,...c->...", off, off) / 3.0
         mean = _mean(values, weights / (1.0 + square / scale**2) ** 2)
     return mean
@@ -146,11 +153,13 @@ def view_gains(
     """
     normal, right = np.zeros((views, views)), np.zeros((views, 3))
     for (a, b), offset, weight in zip(pairs, offsets, weights, strict=True):
+        # One pair adds w to L_aa and L_bb, -w to L_ab and L_ba, w o to r_a and -w o to r_b. Channels share the matrix.
         normal[[a, b], [a, b]] += weight
         normal[[a, b], [b, a]] -= weight
         right[a] += weight * offset
         right[b] -= weight * offset
     diagonal = np.diag(normal).copy()
+    # L alone is singular: gains that are equal in all views of a connected part change nothing.
     # a view without pairs has a row of zeros: 1 on its diagonal makes its gain 0
     normal[np.diag_indices(views)] += _SETTINGS.anchor * diagonal + (diagonal == 0)
     return np.linalg.solve(normal, right)

@@ -75,6 +75,7 @@ class SceneConsistency:
         cells = surface.trusted()
         ratios = self._maps(index, "before").log_ratio.reshape(len(pictures), -1, 3)
         shift = np.zeros_like(ratios)
+        # Others are compared after all gains; what is added in the end is the own gain and the correction beyond it.
         shift[:, cells] = gain + correction(ratios[:, cells] + gain, self._seen_by_neighbours(index, cells))
         shift = shift.reshape(len(pictures), *surface.trust.shape, 3)
         return corrected_pictures(pictures, shift, surface.trust, self._views[index], self._side)
@@ -107,6 +108,7 @@ class SceneConsistency:
         surface, path = Surface.of(view, self._side), self._map_path(index, when)
         if not path.is_file():
             maps = RatioMaps.of(pictures(view.name), to_uint8(view.image), self._side)
+            # Half precision: in [-4, 4] its steps are 0.002 of a logarithm at most, far below what views differ by.
             with atomic_path(path) as temporary:
                 np.save(temporary, np.concatenate([maps.log_ratio, maps.confidence[..., None]], -1).astype(np.float16))
         return surface
@@ -122,6 +124,7 @@ class SceneConsistency:
         """Return for each two views how near the closest light of the other is, a mean over the lights of the first."""
         everything = np.concatenate(self._directions)
         views = len(self._directions)
+        # (lights, views * lights) closeness; the best of each view's lights, then the mean over the own ones.
         return np.array(
             [light_closeness(own, everything).reshape(len(own), views, -1).max(-1).mean(0) for own in self._directions]
         )
@@ -138,10 +141,12 @@ class SceneConsistency:
             closeness = light_closeness(self._directions[index], self._directions[other])
             values, weight = seen_by(self._maps(other, "before"), weights, closeness)
             own = self._maps(index, "before").log_ratio
+            # Offset of a pair (a, b): b less a, as ``view_gains`` wants it.
             # all lights and cells together: a gain is shared by all lights of a view
             difference = values - own.reshape(len(own), -1, 3)[:, cells]
             pairs.append((index, other))
             offsets.append(robust_mean(difference.reshape(-1, 3), weight.ravel()))
+            # Mean weight of a cell, summed over lights: pairs that share more surface and more lights count more.
             totals.append(weight.sum() / len(cells))
         return view_gains(len(self._views), pairs, np.array(offsets).reshape(-1, 3), np.array(totals)).astype(
             np.float32

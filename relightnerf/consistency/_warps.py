@@ -49,23 +49,29 @@ def warp(surface: Surface, other: Surface, cells: Int[np.ndarray, " cells"]) -> 
     points, normals = (a.reshape(-1, 3)[cells] for a in (surface.points, surface.normals))
     columns, rows, depth = _projected(points, other.camera)
     height, width = other.trust.shape
+    # Four taps need a neighbour to the right and below, hence the last column and row are out.
     inside = (depth > 0) & (columns >= 0) & (columns < width - 1) & (rows >= 0) & (rows < height - 1)
     index = np.flatnonzero(inside)
     points, normals, columns, rows, depth = (a[index] for a in (points, normals, columns, rows, depth))
     left, top = columns.astype(int), rows.astype(int)
+    # Flat indices of the taps (n, 4), in the order of the bilinear weights: top left, top right, bottom left, right.
     taps = (top * width + left)[:, None] + np.array([0, 1, width, width + 1])
     right, bottom = columns - left, rows - top
     bilinear = np.stack(
         [(1 - right) * (1 - bottom), right * (1 - bottom), (1 - right) * bottom, right * bottom], axis=-1
     )
     there, their_normals = (a.reshape(-1, 3)[taps] for a in (other.points, other.normals))
+    # (q - p) . n / depth for the other view's points q. A surface that hides p there lies off p's plane, so occlusion
+    # needs no test of its own.
     off_plane = np.einsum("ntc,nc->nt", there - points[:, None], normals) / depth[:, None]
     # distance from the plane, not in depth: on a slanted surface, neighbouring cells differ in depth
+    # Tukey's biweight: 1 on the plane, 0 with no slope at the tolerance.
     agreement = np.maximum(1.0 - (off_plane / _SETTINGS.plane_tolerance) ** 2, 0.0) ** 2
     alike = np.maximum(np.einsum("ntc,nc->nt", their_normals, normals), 0.0)
     own_density = surface.density.ravel()[cells[index]]
     # a view that sees the surface in fewer cells than this one has only a blurred map of it
     detail = np.minimum(other.density.ravel()[taps] / np.maximum(own_density, 1e-12)[:, None], 1.0)
+    # A row sums to 1 at most: the bilinear weights do, and all other factors are at most 1.
     weights = bilinear * agreement * alike * detail * other.trust.ravel()[taps]
     kept = weights > _SETTINGS.least_weight
     entries = (np.broadcast_to(index[:, None], taps.shape)[kept], taps[kept])
@@ -85,6 +91,7 @@ def neighbours(
     result = []
     for index, surface in enumerate(surfaces):
         cells = surface.trusted(_SETTINGS.sampled_cells)
+        # First what is in sight, which is cheap, for all views; then the warp, which knows occlusion, for the best.
         rough = shared_light[index] * np.array([_in_sight(surface, other.camera, cells) for other in surfaces])
         rough[index] = 0.0
         candidates = [
@@ -108,7 +115,10 @@ def _in_sight(surface: Surface, camera: Camera, cells: np.ndarray) -> float:
 
 def _projected(points: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Column and row, 0 at the centre of the first pixel, and depth of world points."""
+    # World to camera: R^T (p - o), with points as rows. Cameras look along -z, so depth is -z.
     x, y, z = ((points - camera.position) @ camera.camera_to_world[:3, :3]).T
     fx, fy, cx, cy = camera.intrinsics
+    # An infinite depth keeps the division quiet behind the camera; such points get the depth 0.
     depth = np.where(z < 0, -z, np.inf)
+    # Rows go down where y goes up; -0.5 as 0 is the first pixel's centre and not the corner.
     return fx * x / depth + cx - 0.5, -fy * y / depth + cy - 0.5, np.where(z < 0, depth, 0.0)

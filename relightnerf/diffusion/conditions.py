@@ -182,6 +182,7 @@ def guide_images(
     change everywhere, and the ratio changes smoothly with them.
     """
     scaled = [scale * values[part] for part, scale in asdict(_GUIDES).items() if part in values]
+    # One group with a picture a light, one with a picture for all, whose work ``upsampled_chunks`` does only once.
     counts = sorted({len(channels) for channels in scaled})
     return [torch.cat([channels for channels in scaled if len(channels) == count], dim=1) for count in counts]
 
@@ -208,7 +209,9 @@ def light_cue(
         shadow: part of the light's disc that is seen.
         ambient_visibility: ambient visibility.
     """
+    # Radiance of a white surface that faces the disc and sees all the ambient light, 0.85: the unit of what follows.
     brightest = IRRADIANCE / math.pi + AMBIENT_RADIANCE
+    # E / pi cos v for the disc, and L v for the ambient light, whose irradiance is pi L v.
     radiance = (IRRADIANCE / math.pi * shading * shadow + AMBIENT_RADIANCE * ambient_visibility) / brightest
     return (radiance + _CUES.bounced).log()
 
@@ -222,6 +225,7 @@ def capture_cue(
         shading: radiance of a white surface under the capture's own light, in any unit, 0 or more.
         known: where there is geometry; elsewhere the result is 0.
     """
+    # Over the mean where there is geometry, so neither exposure nor the light's unit matters.
     counted = known.to(shading.dtype)
     mean = (shading * counted).sum((-2, -1), keepdim=True) / counted.sum((-2, -1), keepdim=True).clamp(min=1.0)
     relative = shading / mean.clamp(min=1e-6)
@@ -254,7 +258,9 @@ def source_shading(
     weights = torch.tensor(LUMINANCE, dtype=rgb.dtype, device=rgb.device)[:, None, None]
     luminance = (linear_from_srgb(rgb) * weights).sum(-3, keepdim=True)
     mean = (luminance * known).sum((-2, -1), keepdim=True) / known.sum((-2, -1), keepdim=True).clamp(min=1.0)
+    # (batch, pixels, 1) observations y and, below, (batch, pixels, 4) rows of the basis B.
     wanted = (luminance / mean.clamp(min=1e-3)).clamp(max=settings.brightest).flatten(-2).transpose(-2, -1)
+    # Unknown pixels have rows of 0 in B, so they count in neither side of the normal equations.
     basis = (
         (known * ambient_visibility * torch.cat([torch.ones_like(ambient_visibility), normal], dim=-3))
         .flatten(-2)
@@ -268,6 +274,7 @@ def source_shading(
     weight = torch.ones_like(wanted)
     for _ in range(settings.reweightings):
         weighted = (basis * weight).transpose(-2, -1)
+        # (B' W B + ridge) x = B' W y: 4 equations a picture.
         amounts = torch.linalg.solve(weighted @ basis + torch.diag_embed(ridge), weighted @ wanted)
         weight = 1.0 / (1.0 + ((wanted - basis @ amounts) / settings.outlier).square())
     shading = (basis @ amounts).transpose(-2, -1).reshape(known.shape)
@@ -290,5 +297,6 @@ def normalized_depth(depth: Float[Tensor, "height width"]) -> Float[Tensor, "hei
     # torch.quantile refuses more than 16 million values
     order = values[:: max(1, values.numel() // 1_000_000)].sort().values
     near, far = (order[round(q * (len(order) - 1))] for q in (_DEPTH_RANGE.near, _DEPTH_RANGE.far))
+    # An affine map of depth, so depth known up to scale and shift, like a monocular estimate, gives the same.
     scaled = ((depth - near) / (far - near).clamp(min=1e-6 * far)).clamp(0.0, 1.0)
     return torch.where(known, scaled, torch.ones_like(depth))

@@ -91,6 +91,7 @@ class ControlledUNet(nn.Module):
     ) -> Float[Tensor, "batch latent height width"]:
         """Return the prediction; see ``Denoiser``."""
         prompt = self.prompt.expand(len(noisy), -1, -1)
+        # The light goes where distilled models get their guidance scale: ``cond_proj`` adds it to the timestep's code.
         down, middle = self.controlnet(
             noisy,
             timesteps,
@@ -99,6 +100,7 @@ class ControlledUNet(nn.Module):
             timestep_cond=light,
             return_dict=False,
         )
+        # The residuals are added to the base's skip connections and to its middle; before training they are all 0.
         return self.unet(
             noisy,
             timesteps,
@@ -126,10 +128,13 @@ class LightDiT(DiTTransformer2DModel):
             kwargs: of ``DiTTransformer2DModel``; ``out_channels`` is the latent's, and ``in_channels`` follows.
         """
         condition_parts = part_names(condition_parts)
+        # Noisy latent and condition as channels of one input.
         kwargs["in_channels"] = kwargs.get("out_channels", 4) + condition_channels(condition_parts)
         kwargs.setdefault("out_channels", 4)
         super().__init__(*args, **kwargs)
         self.register_to_config(condition_parts=list(condition_parts))
+        # Where the class was looked up in a table, the 16 harmonics are projected: (batch, 16) to (batch, width). It is
+        # added to the timestep's embedding, from which the layer norms' scales and shifts come.
         for block in self.transformer_blocks:
             block.norm1.emb.class_embedder = nn.Linear(SH_COEFFICIENTS, self.inner_dim, bias=False)
 
@@ -152,6 +157,7 @@ class LightDiT(DiTTransformer2DModel):
     ) -> Float[Tensor, "batch latent height width"]:
         """Return the prediction; see ``Denoiser``."""
         height, width = noisy.shape[-2:]
+        # An area mean: each latent pixel sees the mean of the condition's pixels over it.
         small = nn.functional.interpolate(condition, (height, width), mode="area")
         tokens = torch.cat([noisy, small], dim=1)
         # diffusers puts the patches together as a square

@@ -72,20 +72,24 @@ class LightUNet(UNet2DModel):
         """
         condition_parts = part_names(condition_parts)
         kwargs.setdefault("out_channels", 3)
+        # ``condition_factor``^2 pixels lie under one latent pixel, each a channel of its own.
         kwargs["in_channels"] = kwargs["out_channels"] + condition_channels(condition_parts) * condition_factor**2
         kwargs["class_embed_type"] = "identity"
         super().__init__(*args, **kwargs)
         self.register_to_config(condition_parts=list(condition_parts), condition_factor=condition_factor)
+        # diffusers builds an identity, which adds (batch, width) to the timestep's embedding; a projection of the 16
+        # harmonics takes its place. Without a bias: light that is 0 says nothing.
         self.class_embedding = nn.Linear(SH_COEFFICIENTS, self.time_embedding.linear_2.out_features, bias=False)
         self.shortcut = nn.Conv2d(kwargs["in_channels"], self.config.out_channels, 1)
         if _SHADED in condition_parts:
+            # The share of ray-cast shading is one more channel.
             self.conv_out = nn.Conv2d(self.config.block_out_channels[0], self.config.out_channels + 1, 3, padding=1)
         self._initialize(condition_parts, condition_factor**2)
 
     @torch.no_grad()
     def _initialize(self, parts: Sequence[str], folded: int) -> None:
         """Start from what a linear regression of log ratios on the cues finds, and from ignoring the noise."""
-        # The answer is conv_out + shortcut, and both start at 0 but for the shortcut's weights on the cues: a 1x1
+        # The answer is conv_out + shortcut, whose weights all start at 0 but for the shortcut's on the cues: a 1x1
         # convolution that is the regression itself. The cues come in as ``folded`` channels each, the pixels under
         # one latent pixel; dividing the weight by their number gives the weight of their mean.
         latent = self.config.out_channels
@@ -102,6 +106,7 @@ class LightUNet(UNet2DModel):
             "capture": _UNTRAINED.capture_weight,
         }
         for part in set(parts) & set(weights):
+            # (latent + folded * c): pixel_unshuffle keeps the pixels of one channel next to each other.
             channels = part_slice(parts, part)
             start, end = (latent + folded * at for at in (channels.start, channels.stop))
             self.shortcut.weight[:, start:end] = weights[part] / folded
@@ -120,8 +125,10 @@ class LightUNet(UNet2DModel):
         grown = type(self).from_config({**self.config, "condition_parts": list(parts)})
         state = self.state_dict()
         for name in ("conv_in.weight", "shortcut.weight"):
+            # New columns are 0, so new parts add nothing; they are last, so the known ones keep their places.
             known, wanted = state[name], grown.state_dict()[name]
             state[name] = torch.cat([known, torch.zeros_like(wanted[:, known.shape[1] :])], dim=1)
+        # The row of the share, if it is new, as a fresh network has it.
         for name in ("conv_out.weight", "conv_out.bias"):
             state[name] = torch.cat([state[name], grown.state_dict()[name][len(state[name]) :]])
         grown.load_state_dict(state)
@@ -141,6 +148,7 @@ class LightUNet(UNet2DModel):
             _insert(old, new, layers)
         for old, new in zip(self.up_blocks, grown.up_blocks, strict=True):
             _insert(old, new, 1)
+        # All but the blocks' layers is copied as it is; what lies between levels does not depend on their depth.
         blocks = ("down_blocks.", "up_blocks.")
         between = (".downsamplers.", ".upsamplers.")
         kept = {
@@ -174,10 +182,12 @@ class LightUNet(UNet2DModel):
         latent = output[:, : noisy.shape[1]] + self.shortcut(inputs)
         if _SHADED not in self.condition_parts:
             return latent
+        # Log ratios (batch, 3, tall, wide) in the latent's unit; next, their means over latent pixels less ``latent``.
         shaded = _UNTRAINED.shaded_latent * condition[:, part_slice(self.condition_parts, _SHADED)]
         other = nn.functional.avg_pool2d(shaded, self.config.condition_factor) - latent
         # 0 in all pixels and channels means that the part was left out, and then it has no share
         share = output[:, noisy.shape[1] :].sigmoid() * shaded.any(1).any(1).any(1)[:, None, None, None]
+        # latent + share * other is (1 - share) latent + share * shaded, up to the mean.
         # less its mean: how bright the picture is as a whole, the network knows better than ray-cast shading does
         return latent + share * (other - other.mean((2, 3), keepdim=True))
 
@@ -194,12 +204,14 @@ def _insert(old: Any, new: Any, at: int) -> None:
             elif name == "resnets":
                 _pass_on(layer)
             else:
+                # x + f(x): an attention whose output layer is 0 passes x on.
                 nn.init.zeros_(layer.to_out[0].weight)
                 nn.init.zeros_(layer.to_out[0].bias)
 
 
 def _pass_on(block: Any) -> None:
     """Let a residual block return its first input channels."""
+    # The block is shortcut(x) + conv2(...): conv2 becomes 0, the shortcut (if any) the identity on the first channels.
     nn.init.zeros_(block.conv2.weight)
     nn.init.zeros_(block.conv2.bias)
     if block.conv_shortcut is not None:

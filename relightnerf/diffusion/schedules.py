@@ -55,6 +55,7 @@ class NoiseSchedule:
             InputError: the base counts other than 1000 steps, or predicts something unknown.
         """
         schedule = cls()
+        # Where a configuration names none, as those of Stable Diffusion 1.x, diffusers takes "epsilon".
         prediction = config.get("prediction_type", "epsilon")
         steps = config.get("num_train_timesteps", TRAIN_STEPS)
         if steps != TRAIN_STEPS or prediction not in ("epsilon", "v_prediction", "sample"):
@@ -62,6 +63,7 @@ class NoiseSchedule:
         return replace(
             schedule,
             prediction=prediction,
+            # A network that was trained to predict the noise says nothing about x_0 at a step without signal.
             zero_snr=prediction != "epsilon",
             **{key: config[key] for key in ("beta_schedule", "beta_start", "beta_end") if key in config},
         )

@@ -48,6 +48,7 @@ def match_images(
     count = np.ones(photo.shape[:2], bool) if mask is None or not mask.any() else mask
     target = _lab(photo[None])[0]
     matched = _lab(relit)
+    # One shift and scale a group: lights of one group keep their differences in brightness and colour.
     groups = [slice(None)] if mode == "joint" else [slice(i, i + 1) for i in range(len(relit))]
     for group in groups:
         matched[group] = _matched(matched[group], matched[group][:, count], target[count])
@@ -56,9 +57,11 @@ def match_images(
 
 def _matched(values: np.ndarray, counted: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Apply the shift and scale that take the ``counted`` values' statistics to the ``target``'s."""
+    # Over lights and counted pixels, (lights, pixels, 3): one mean and spread for each of L, a and b.
     mean, spread = counted.mean(axis=(0, 1)), counted.std(axis=(0, 1))
     least, greatest = _SETTINGS.least_spread, _SETTINGS.greatest_gain
     gain = target.std(axis=0) / np.maximum(spread, least)
+    # Nothing in a flat channel tells how to scale it.
     gain = np.where(spread < least, 1.0, np.clip(gain, 1.0 / greatest, greatest))
     return (values - mean) * gain + target.mean(axis=0)
 
@@ -76,4 +79,5 @@ def _srgb(lab: np.ndarray) -> np.ndarray:
     from kornia.color import lab_to_rgb
 
     planes = torch.from_numpy(np.ascontiguousarray(np.moveaxis(lab, -1, 1), dtype=np.float32))
+    # Values outside of the sRGB gamut are clipped to [0, 1] by default.
     return np.moveaxis(lab_to_rgb(planes).numpy(), 1, -1)

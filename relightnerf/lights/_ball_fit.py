@@ -90,7 +90,9 @@ def fit_ball_direction(
         _minimized(_parameters(start, value), normal, value, wide, prior, settings.first_steps)
         for start in _starts(settings.starts)
     ]
+    # The outcomes of all starts are compared under the same wide spread.
     best = min(coarse, key=lambda parameters: float(_loss(parameters, normal, value, wide, prior)))
+    # The spread is the scale of the inliers: 3 medians of |r| are 2 sigma for Gaussian noise (median |r| = 0.67 sigma).
     for _ in range(settings.rounds):
         residual = (_ball(best, normal) - value).abs()
         spread = max(settings.spread_medians * float(residual.median()), settings.least_spread)
@@ -116,14 +118,17 @@ def _samples(
         centre, radius = (height / 2, width / 2), min(height, width) / 2
         mask = np.ones_like(gray, dtype=bool)
     else:
+        # Moments of a filled circle: its centre is the mean of its pixels' centres, its area pi r^2 their number.
         rows, columns = np.nonzero(mask)
         centre = (rows.mean() + 0.5, columns.mean() + 0.5) if len(rows) else (0.0, 0.0)
         radius = max(math.sqrt(len(rows) / math.pi), 1e-6)
+    # Blocks are means of whole pixels; rows and columns that do not fill a block are cut off.
     block = max(1, int(2 * radius / settings.blocks))
     trimmed = (slice(0, height // block * block), slice(0, width // block * block))
     blocks = (height // block, block, width // block, block)
     value = gray[trimmed].reshape(blocks).mean((1, 3))
     whole = mask[trimmed].reshape(blocks).all((1, 3))
+    # Pixel coordinates of the blocks' middles, the picture's corner at 0; then radii, with x right and y up.
     down, across = np.meshgrid(*(block * (np.arange(n) + 0.5) for n in value.shape), indexing="ij")
     x, y = (across - centre[1]) / radius, (centre[0] - down) / radius
     used = whole & (x**2 + y**2 < settings.edge**2) & np.isfinite(value)
@@ -131,12 +136,14 @@ def _samples(
     if used.sum() < settings.fewest or np.ptp(value[used]) <= 0:
         raise ValueError(f"{int(used.sum())} pixels of a gray ball, or all of one value: no direction can be fitted")
     x, y, value = x[used], y[used], value[used] / value[used].max()
+    # Seen without perspective, the normal of the unit ball at (x, y) is (x, y, sqrt(1 - x^2 - y^2)).
     normal = np.stack([x, y, np.sqrt(1.0 - x**2 - y**2)], axis=-1)
     return torch.from_numpy(normal), torch.from_numpy(value)
 
 
 def _starts(count: int) -> Float[Tensor, "starts 3"]:
     """Return directions all over the half that faces the camera: one from behind it, rings of elevation 60 and 15."""
+    # 45 degrees of azimuth apart, from one ring to the other and back. Even places have 15 degrees, odd ones 60.
     ring = 2.0 * np.pi * np.arange(count - 1) / (count - 1)
     z = np.where(np.arange(count - 1) % 2, math.sin(math.radians(60)), math.sin(math.radians(15)))
     around = np.stack([np.sqrt(1 - z**2) * np.cos(ring), np.sqrt(1 - z**2) * np.sin(ring), z], axis=-1)
@@ -145,6 +152,8 @@ def _starts(count: int) -> Float[Tensor, "starts 3"]:
 
 def _parameters(start: Float[Tensor, "3"], value: Float[Tensor, " samples"]) -> Float[Tensor, "9"]:
     """Return direction, ambient, gradient, log strength and logit of the softness to start from."""
+    # Layout: 0-2 direction of any length, 3 ambient, 4-6 gradient, 7 log strength, 8 logit of the softness. Strength
+    # exp(-0.3) = 0.74 and softness sigmoid(-1.5) = 0.18, about sin 10 degrees, the canonical disc's.
     return torch.cat([start, value.min()[None], torch.tensor([0.0, 0.0, 0.0, -0.3, -1.5], dtype=torch.float64)])
 
 
@@ -165,12 +174,15 @@ def _minimized(
         loss.backward()
         return loss
 
+    # A single call runs all iterations: the problem is small, and all samples are used, so curvature is not noisy.
     optimizer.step(closure)
     return free.detach()
 
 
 def _loss(parameters: Tensor, normal: Tensor, value: Tensor, spread: float, gradient_prior: float) -> Tensor:
+    # Geman and McClure's loss, in [0, 1): an outlier costs 1 at most, and pulls less the further out it is.
     square = ((_ball(parameters, normal) - value) / spread) ** 2
+    # Relative to the strength, so that the exposure does not change how much the prior counts.
     relative = parameters[4:7] / parameters[7].exp()
     return (square / (1.0 + square)).mean() + gradient_prior * (relative**2).sum()
 
@@ -191,5 +203,6 @@ def _ball(parameters: Float[Tensor, "9"], normal: Float[Tensor, "samples 3"]) ->
     x = (normal @ direction / softness).clamp(-1 + 1e-9, 1 - 1e-9)
     root = (1.0 - x**2).sqrt()
     partly = 2.0 / math.pi * (x * (math.pi / 4 + (x * root + x.asin()) / 2) + root**3 / 3)
+    # Above the terminator all of the disc is over the horizon, and t has the mean 0: the cosine as it is.
     cosine = torch.where(normal @ direction >= softness, normal @ direction, softness * partly)
     return parameters[3] + normal @ parameters[4:7] + parameters[7].exp() * cosine

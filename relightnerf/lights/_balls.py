@@ -38,8 +38,11 @@ def lit_ball(lighting: Lighting, size: int) -> tuple[Float[np.ndarray, "size siz
         The ball's sRGB in [0, 1], and the share of each pixel that it covers.
     """
     normal, radius = _sphere(size)
+    # (size, size, lights) @ (lights, 3): irradiance of all discs over that of the canonical one.
     discs = _disc_cosine(normal @ lighting.directions.T) @ lighting.colors
+    # Outgoing radiance of a white surface: E / pi for the discs. Ambient radiance L from everywhere has E = pi L, so L.
     radiance = IRRADIANCE / np.pi * discs + AMBIENT_RADIANCE * lighting.ambient
+    # Coverage is a ramp one pixel wide, 1/2 on the ball's edge: 1 - radius, in pixels, is the way in from there.
     return linear_to_srgb(_ALBEDO * radiance), np.clip((1.0 - radius) * size / 2 + 0.5, 0.0, 1.0)
 
 
@@ -48,8 +51,9 @@ def _sphere(size: int) -> tuple[Float[np.ndarray, "size size 3"], Float[np.ndarr
 
     The ball's radius is 1; half a pixel is left for its smooth edge.
     """
+    # Columns and rows in radii, from pixel centres; the outermost centres lie at 1.
     across = (np.arange(size) + 0.5 - size / 2) / max(size / 2 - 0.5, 0.5)
-    x, y = np.meshgrid(across, -across)
+    x, y = np.meshgrid(across, -across)  # Rows go down, y up.
     radius = np.hypot(x, y)
     inside = np.maximum(radius, 1.0)
     normal = np.stack([x / inside, y / inside, np.sqrt(1.0 - np.minimum(radius, 1.0) ** 2)], axis=-1)
@@ -63,7 +67,9 @@ def _disc_cosine(cosine: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*sha
     s the sine of its angular radius: exact to the first order in s. The disc sets softly.
     """
     sine = np.sin(np.radians(DISC_RADIUS_DEG))
+    # x is the sine of the centre's height over the horizon, in disc radii: -1 just set, 1 fully risen.
     x = np.clip(cosine / sine, -1.0, 1.0)
     root = np.sqrt(1.0 - x**2)
+    # 2/pi times the integral of s (x + t) sqrt(1 - t^2) over t from -x to 1, the part of the disc over the horizon.
     partly = sine * 2.0 / np.pi * (x * (np.pi / 4 + (x * root + np.arcsin(x)) / 2) + root**3 / 3)
-    return np.where(cosine >= sine, cosine, partly)
+    return np.where(cosine >= sine, cosine, partly)  # Fully risen: t has the mean 0.

@@ -32,6 +32,8 @@ def normalized_direction(direction: Float[np.ndarray, "3"], name: str = "light")
 
 def spread_directions(count: int, lowest_z: float = -1.0) -> Float[np.ndarray, "count 3"]:
     """Return unit vectors spread evenly over the part of the sphere with z above ``lowest_z`` (a Fibonacci lattice)."""
+    # Equal steps of z are bands of equal area (Archimedes), and the golden angle pi (3 - sqrt 5) sets each point apart
+    # from those of the bands nearby.
     index = np.arange(count) + 0.5
     z, azimuth = 1.0 - (1.0 - lowest_z) * index / count, np.pi * (3.0 - np.sqrt(5.0)) * index
     flat = np.sqrt(1.0 - z * z)
@@ -41,9 +43,11 @@ def spread_directions(count: int, lowest_z: float = -1.0) -> Float[np.ndarray, "
 def directions_around(direction: Float[np.ndarray, "3"], step_deg: float) -> Float[np.ndarray, "7 3"]:
     """Return a unit vector, and six around it that are ``step_deg`` away."""
     turns = np.arange(6) * np.pi / 3.0
+    # The coordinate axis that is least aligned with the vector: their cross product is far from 0.
     side = np.cross(direction, np.eye(3)[np.argmin(np.abs(direction))])
     side /= np.linalg.norm(side)
     ring = np.cos(turns)[:, None] * side + np.sin(turns)[:, None] * np.cross(direction, side)
+    # A step of tan(angle) in the tangent plane, put back on the sphere, has turned by exactly that angle.
     around = direction + np.tan(np.radians(step_deg)) * ring
     return np.concatenate([direction[None], around / np.linalg.norm(around, axis=-1, keepdims=True)])
 
@@ -55,6 +59,7 @@ def rotation_between(source: Float[np.ndarray, "3"], target: Float[np.ndarray, "
         perpendicular = np.cross(source, np.eye(3)[np.argmin(np.abs(source))])
         perpendicular /= np.linalg.norm(perpendicular)
         return 2.0 * np.outer(perpendicular, perpendicular) - np.eye(3)
+    # R = I + K + K^2 (1 - cos) / sin^2 with K v = axis x v, for |axis| = sin; (1 - cos) / sin^2 = 1 / (1 + cos).
     skew = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     return np.eye(3) + skew + skew @ skew / (1.0 + cosine)
 
@@ -74,6 +79,7 @@ def direction_from_angles(
     """
     azimuth, elevation = np.radians([azimuth_deg, elevation_deg])
     forward, sideways = np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth)
+    # Camera axes: x right, y up, z towards the viewer, where a light at (0, 0) is.
     if frame == "camera":
         return np.array([sideways, np.sin(elevation), forward])
     return rotation_between(np.array(_Z_UP), np.array(world_up)) @ [forward, sideways, np.sin(elevation)]
@@ -88,6 +94,8 @@ def angles_from_direction(
     if frame == "camera":
         forward, sideways, upward = direction[2], direction[0], direction[1]
     else:
+        # The turn from up back to +z is the inverse of that from +z to up.
         forward, sideways, upward = rotation_between(np.array(world_up), np.array(_Z_UP)) @ direction
+    # asin wants [-1, 1], which rounding may exceed. At the zenith every azimuth is right; atan2 gives one.
     azimuth = np.degrees(np.arctan2(sideways, forward))
     return float(azimuth), float(np.degrees(np.arcsin(np.clip(upward, -1.0, 1.0))))

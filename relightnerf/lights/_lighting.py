@@ -93,6 +93,7 @@ class Lighting:
 
     def turned(self, rotation: Float[np.ndarray, "3 3"]) -> "Lighting":
         """Return the directional lights turned by a rotation of the world; point lights stay."""
+        # Directions are rows, so R d is d R^T.
         return Lighting(self.directions @ rotation.T, self.colors, self.positions, self.position_colors, self.ambient)
 
     def described(self) -> dict[str, Any]:
@@ -113,6 +114,7 @@ def _factors(values: Any, where: str) -> Float[np.ndarray, "rows 3"]:
 def turn_about(up: Float[np.ndarray, "3"] | tuple[float, float, float], angle_deg: float) -> Float[np.ndarray, "3 3"]:
     """Return the rotation about the world's up, counter-clockwise seen from above."""
     cosine, sine = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
+    # R = U Rz U^T: turn up to +z, rotate about z, turn back.
     upright = rotation_between(np.array([0.0, 0.0, 1.0]), np.asarray(up, np.float64))
     return upright @ np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ upright.T
 
@@ -137,22 +139,29 @@ def environment_lighting(
         world_up: the world's up.
     """
     rows, columns = radiance.shape[:2]
+    # Centres of the pixels, radians: from nearly pi / 2 down, and from nearly pi down to -pi, i.e. clockwise.
     elevation = np.pi / 2 - (np.arange(rows) + 0.5) * np.pi / rows
     azimuth = np.pi - (np.arange(columns) + 0.5) * 2 * np.pi / columns
+    # sr of a pixel in each row: cos(elevation) d_elevation d_azimuth.
     solid_angle = np.cos(elevation) * (np.pi / rows) * (2 * np.pi / columns)
+    # Radiance times solid angle is the irradiance of a surface facing the pixel, (rows, columns, 3).
     flux = np.clip(np.nan_to_num(radiance), 0.0, None) * (solid_angle * (elevation > 0))[:, None, None]
-    flux = flux[: (rows + 1) // 2].astype(np.float64)
+    flux = flux[: (rows + 1) // 2].astype(np.float64)  # The upper half.
     energy = flux @ LUMINANCE
     flat = np.cos(elevation)[:, None]
+    # Unit vectors towards the pixels, (rows, columns, 3), in a frame with z up.
     rays = np.stack(
         np.broadcast_arrays(flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)[:, None]), axis=-1
     )
     directions, colors = [], []
     for top, bottom, left, right in _median_cut(energy, np.cos(elevation), samples):
+        # Mean direction, weighted by energy: the part's centre.
         part = energy[top:bottom, left:right, None]
         mean = (rays[top:bottom, left:right] * part).sum(axis=(0, 1))
         directions.append(mean / np.linalg.norm(mean))
+        # A colour of 1 is a disc of irradiance ``IRRADIANCE``, so flux over that keeps the energy of the part.
         colors.append(flux[top:bottom, left:right].sum(axis=(0, 1)) / IRRADIANCE)
+    # First the map's z onto the world's up, then the turn about up.
     upright = rotation_between(np.array([0.0, 0.0, 1.0]), np.asarray(world_up, np.float64))
     turn = turn_about(world_up, rotation_deg) @ upright
     shape = (len(directions), 3)
@@ -168,6 +177,7 @@ def _median_cut(
     def push(top: int, bottom: int, left: int, right: int) -> None:
         total = energy[top:bottom, left:right].sum()
         if total > 0.0:
+            # A heap's first is its least: energies are negated. What cannot be cut any more comes last, with 0.
             single = bottom - top == 1 and right - left == 1
             heapq.heappush(parts, (0.0 if single else -total, (top, bottom, left, right)))
 
@@ -175,6 +185,8 @@ def _median_cut(
     while parts and len(parts) < count and parts[0][0] < 0.0:
         top, bottom, left, right = heapq.heappop(parts)[1]
         part = energy[top:bottom, left:right]
+        # Width over height on the sphere: columns shrink with cos(elevation), taken at the part's middle row. A
+        # column's angle over a row's is (2 pi / columns) / (pi / all_rows) = 2 all_rows / columns.
         is_wide = (right - left) * widths[(top + bottom) // 2] * (len(widths) * 2 / energy.shape[1]) >= bottom - top
         if (is_wide and right - left > 1) or bottom - top == 1:
             middle = left + _median(part.sum(axis=0))
@@ -189,5 +201,6 @@ def _median_cut(
 
 def _median(sums: Float[np.ndarray, "cells"]) -> int:
     """Return where to cut such that both sides are closest to half of the whole; both have a cell at least."""
+    # before[k] is the sum of cells 0 to k; a cut behind cell k leaves k + 1 cells on the first side.
     before = sums.cumsum()[:-1]
     return int(np.abs(before - 0.5 * sums.sum()).argmin()) + 1

@@ -51,11 +51,12 @@ class LightSet:
 
     def directions_camera(self, camera_to_world: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "lights 3"]:
         """Return the unit directions in the frame of the camera with this pose."""
+        # Camera-to-world R has the camera's axes as columns: row by row, d R = (R^T d)^T is from world to camera.
         return self.directions if self.frame == "camera" else self.directions @ camera_to_world[:3, :3]
 
     def directions_world(self, camera_to_world: Float[np.ndarray, "4 4"]) -> Float[np.ndarray, "lights 3"]:
         """Return the unit directions in the capture's world frame for the view with this pose."""
-        return self.directions if self.frame == "world" else self.directions @ camera_to_world[:3, :3].T
+        return self.directions if self.frame == "world" else self.directions @ camera_to_world[:3, :3].T  # R d.
 
 
 def reference_lights() -> LightSet:
@@ -63,6 +64,8 @@ def reference_lights() -> LightSet:
 
     Names are ``dir_<id>`` with the dataset's ids. A probe direction (x, y, z) is (x, z, -y) in the camera frame.
     """
+    # From (right, into the scene, up) to (right, up, towards the viewer). The table has three digits, so lengths are 1
+    # only nearly.
     directions = np.array([(x, z, -y) for x, y, z in _REFERENCE_PROBE_DIRECTIONS.values()])
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     return LightSet("camera", tuple(f"dir_{i}" for i in _REFERENCE_PROBE_DIRECTIONS), directions)

@@ -43,6 +43,7 @@ def shading_terms(
         normals: unit, in any frame, which the lobes are along the axes of.
         ambient: ambient visibility.
     """
+    # Radiance of a white Lambertian surface under irradiance E cos: E cos / pi.
     return np.concatenate([IRRADIANCE / np.pi * disc[..., None], ambient_terms(normals, ambient)], axis=-1)
 
 
@@ -55,6 +56,7 @@ def ambient_terms(
     with the normal n gets from the half of the sky around the axis k, over what it gets from there facing it. Bounced
     light comes from where ambient light is hidden, so its term is 1 less the ambient visibility.
     """
+    # Along +x, +y, +z, -x, -y, -z: (1 + n_k) / 2 and (1 - n_k) / 2.
     lobes = np.concatenate([1.0 + normals, 1.0 - normals], axis=-1) / 2.0
     return np.concatenate([ambient[..., None] * lobes, 1.0 - ambient[..., None]], axis=-1)
 
@@ -72,6 +74,8 @@ def canonical_shading(
         known: where there is geometry.
     """
     direct = IRRADIANCE / np.pi * disc + AMBIENT_RADIANCE * ambient
+    # One bounce: where the surroundings hide the sky, they are seen instead, and their radiance is the albedo times the
+    # mean radiance of a white scene.
     mean = direct[known].mean() if known.any() else 0.0
     return direct + _SETTINGS.bounce_albedo * mean * (1.0 - ambient)
 
@@ -93,6 +97,8 @@ def shading_ratio(
     if not known.any():
         return np.ones_like(capture)
     damping, largest = _SETTINGS.damping, _SETTINGS.largest_ratio
+    # (T + d) / (C + d) is T / C where both are bright, and 1 where both are dark.
     ratio = (target[..., None] + damping) / (capture + damping)
+    # Without geometry there is no shading; the view's means still tell its overall change, per channel.
     overall = (target[known].mean() + damping) / (capture[known].mean(axis=0) + damping)
     return np.clip(np.where(known[..., None], ratio, overall), 1.0 / largest**2, largest)

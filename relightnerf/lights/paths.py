@@ -58,6 +58,7 @@ def passing(
         up: unit vector; a light that goes to the opposite side passes here.
     """
     times = np.linspace(0.0, len(lights) - 1.0, frames)
+    # Segment and share of it: the last frame is the end of the last segment, not the start of one beyond.
     starts = np.minimum(times.astype(int), max(len(lights) - 2, 0))
     ends = np.minimum(starts + 1, len(lights) - 1)
     return [
@@ -76,6 +77,7 @@ def listed(lights: LightSet, cameras: Cameras, up: tuple[float, float, float]) -
     )
     if lights.frame == "world":
         return in_frame
+    # Each pose's rotation takes the camera's axes to the world's.
     return [
         light.turned(pose[:3, :3]) if isinstance(light, Lighting) else light
         for light, pose in zip(in_frame, cameras.camera_to_world, strict=True)
@@ -98,6 +100,7 @@ def between(
     """
     if share in (0.0, 1.0) or start is end:
         return end if share == 1.0 else start
+    # The capture's own light is known by its look alone, not as a ``Lighting``: it can only be faded.
     if start is None or end is None:
         rest = (start or end or Lighting()).scaled(share if start is None else 1.0 - share)
         return Blend(1.0 - share if start is None else share, rest)
@@ -121,10 +124,13 @@ def _mixer(share: float) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
 def _on_great_circle(
     start: Float[np.ndarray, "3"], end: Float[np.ndarray, "3"], share: float, up: tuple[float, float, float]
 ) -> Float[np.ndarray, "3"]:
+    # Slerp (Shoemake 1985): cos(s angle) start + sin(s angle) e, where e is the unit tangent at start towards end. The
+    # angle comes from atan2, exact near 0 and 180 degrees, where the cosine is flat.
     angle = np.arctan2(np.linalg.norm(np.cross(start, end)), start @ end)
-    across = end - (end @ start) * start
+    across = end - (end @ start) * start  # Gram and Schmidt: length sin(angle).
     if np.pi - angle < _PARALLEL:  # opposite: any great circle would do
         across = np.array(up) - (start @ np.array(up)) * start
+    # Nothing is left across: start and end are equal, or opposite and both along up.
     if np.linalg.norm(across) < _PARALLEL:
         if angle < _PARALLEL:
             return start

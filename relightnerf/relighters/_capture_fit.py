@@ -44,6 +44,8 @@ from relightnerf.lights import SHADINGS
 from relightnerf.relighters._capture_patches import Pairs
 from relightnerf.relighters._capture_settings import FitSettings
 
+# Terms in the order of ``shading_terms``: 0 is the disc, 1 to 6 are the lobes, 7 is bounced light. The matrix
+# I - 1 1^T / 6 takes the mean off the six, and is its own square.
 _LOBES_APART = np.zeros((SHADINGS, SHADINGS))
 _LOBES_APART[1:7, 1:7] = np.eye(6) - 1.0 / 6.0
 """u @ this @ u is the sum of the squared differences of the six lobes from their mean."""
@@ -81,8 +83,10 @@ class Misfit:
 
     def __init__(self, pairs: Pairs, rays: RayScene, samples: int, settings: FitSettings) -> None:
         self._pairs, self._rays, self._samples, self._settings = pairs, rays, samples, settings
+        # log(I_c1 / I_c2), (3, pairs): no light that is tried changes it. The bound keeps black patches finite.
         logs = np.log(np.maximum(pairs.colours, 1e-6))
         self._log_ratio = _tensor((logs[:, 0] - logs[:, 1]).T)
+        # Seven terms of either end, (pairs, 7): only the disc's term depends on the direction.
         self._ambient = [_tensor(terms) for terms in np.moveaxis(pairs.ambient_terms, 1, 0)]
 
     def fits(self, directions: Float[np.ndarray, "many 3"], logs: Float[np.ndarray, "many 3 8"], steps: int) -> Fits:
@@ -93,6 +97,7 @@ class Misfit:
             logs: of the amounts to start from.
             steps: of the fit.
         """
+        # Shadow rays are the costly part. They depend on the direction alone, so they are cast once, before all steps.
         discs = [self._pairs.disc_term(self._rays, direction, self._samples) for direction in directions]
         size = self._settings.directions_at_once
         parts = [
@@ -113,8 +118,10 @@ class Misfit:
         best = self._linearized(discs, logs)
         damping = torch.full((len(discs), 1, 1, 1), settings.damping)
         for _ in range(steps):
+            # (H + damping I) du = g: an 8 x 8 system for each direction and channel, all in one batch.
             system = best.curvature + damping * torch.eye(SHADINGS)
             change = torch.linalg.solve(system, best.gradient).clamp(-settings.most_change, settings.most_change)
+            # A logarithm needs no lower bound: the amount of a term that is absent fades to 0.
             tried = (logs + change).clamp(max=settings.most_log_amount)
             new = self._linearized(discs, tried)
             # each direction by itself keeps its step or not
@@ -130,22 +137,27 @@ class Misfit:
         settings = self._settings
         amounts = logs.exp()
         shadings = [self._shading(discs, amounts, end) for end in (0, 1)]
+        # r of the module's text, (many, 3, pairs), and m, its mean over channels.
         residual = self._log_ratio - (shadings[0] / shadings[1]).log()
         mean = residual.mean(dim=1, keepdim=True)
         # p and q: luminance and chroma count by spreads of their own
         pull = mean / settings.luminance_spread**2 + (residual - mean) / settings.chroma_spread**2
         square = (residual * pull).mean(dim=1, keepdim=True)
         pairs = max(self._log_ratio.shape[-1], 1)
+        # 1 / (1 + q)^2 from the robust loss, and 1 / pairs as the loss is a mean.
         weight = 1.0 / (pairs * (1.0 + square) ** 2)
         # J, in place as it is the largest tensor
         slope = self._terms(discs, 0) / shadings[0][..., None] - self._terms(discs, 1) / shadings[1][..., None]
         slope *= amounts[:, :, None]
+        # The residuals' part of the loss; the two priors on u = log a are added below.
         misfit = (square / (1.0 + square)).sum(dim=-1)[:, 0] / pairs
         prior = _tensor(settings.evenness * _LOBES_APART)
         grey = logs - logs.mean(dim=1, keepdim=True)
         misfit = (
             misfit + torch.einsum("ncj,jk,nck->n", logs, prior, logs) + settings.greyness * grey.square().sum((1, 2))
         )
+        # Half of the grey prior's curvature over the channels is I - 1 1^T / 3. I bounds it from above and does not mix
+        # channels, so it replaces it: steps come out shorter, and the minimum stays where it is.
         # curvature of each channel by itself, which damping makes up for
         own = (1.0 / settings.luminance_spread**2 + 2.0 / settings.chroma_spread**2) / 9.0
         return _Linearized(
@@ -157,6 +169,7 @@ class Misfit:
     def _shading(
         self, discs: Float[Tensor, "many pairs 2"], amounts: Float[Tensor, "many 3 8"], end: int
     ) -> Float[Tensor, "many 3 pairs"]:
+        # S = T a, at one end of all pairs: (many, 1, pairs) (many, 3, 1) + (many, 3, 7) (7, pairs).
         shading = discs[:, None, :, end] * amounts[..., :1] + amounts[..., 1:] @ self._ambient[end].T
         return shading.clamp(min=self._settings.least_shading)
 

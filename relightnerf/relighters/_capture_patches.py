@@ -43,6 +43,7 @@ class Pairs:
         """
         points, normals = self.points.reshape(-1, 3), self.normals.reshape(-1, 3)
         seen = rays.light_visibility(points, normals, direction[None], samples)[0]
+        # Under irradiance E cos, a white Lambertian surface has the radiance E cos / pi; ``seen`` is the open part.
         lit = IRRADIANCE / np.pi * np.maximum(normals @ direction, 0.0) * seen
         return lit.reshape(self.points.shape[:-1]).mean(axis=-1)
 
@@ -59,7 +60,8 @@ def sampled_pairs(views: Sequence[View], rays: RayScene, settings: PatchSettings
         rays: the scene's mesh.
         settings: which places count.
     """
-    count = -(-settings.pairs // len(views))
+    count = -(-settings.pairs // len(views))  # Rounded up.
+    # One random stream a view: what a view draws does not depend on how many numbers others have used up.
     found = [
         _pairs_of_view(view, rays, count, np.random.default_rng([i, settings.seed]), settings)
         for i, view in enumerate(views)
@@ -74,6 +76,7 @@ def _pairs_of_view(
 ) -> tuple[np.ndarray, ...]:
     """Return points and normals (pairs, 2, places, 3), and mean colours (pairs, 2, 3)."""
     linear, depth = srgb_to_linear(view.image), rays.camera_hits(view.camera).depth
+    # A place counts where the mesh that casts its shadows lies at the view's own depth.
     usable = view.known & (np.abs(depth - view.depth) < settings.depth_agreement * view.depth)
     usable &= (linear.min(-1) > settings.darkest) & (linear.max(-1) < settings.brightest)
     if view.mask is not None:
@@ -82,8 +85,10 @@ def _pairs_of_view(
     usable = ndimage.binary_erosion(usable)
     # the points are the mesh's, so that it does not shade what lies just below it
     points, normals = view.camera.points_world(depth).astype(np.float32), view.normal_world
+    # Rows and columns of middles, (pairs, 2, 1), and of the places around them, (pairs, 2, places).
     middles = tuple(middle[..., None] for middle in _pairs_of_pixels(usable, count, rng, settings))
     around = _places_around(middles, usable.shape, rng, settings)
+    # Distance from the tangent plane at the middle, |(p - m) . n|, in world units.
     off_plane = np.abs(np.sum((points[around] - points[middles]) * normals[middles], axis=-1))
     alike = np.sum(normals[around] * normals[middles], axis=-1) > settings.least_cosine
     alike &= usable[around] & (off_plane < settings.off_plane * depth[middles])
@@ -101,8 +106,10 @@ def _pairs_of_pixels(
         return np.zeros((2, 0, 2), int)
     # twice as many as wanted, as some of their partners are not usable
     first = pixels[rng.integers(0, len(pixels), 2 * count)]
+    # Uniform in the logarithm: each octave of distances gets as many pairs.
     reach = np.exp(rng.uniform(np.log(settings.nearest), np.log(settings.furthest), len(first))) * max(usable.shape)
     angle = rng.uniform(0, 2 * np.pi, len(first))
+    # Sine to rows, cosine to columns; the angle is even over the circle, so which is which does not matter.
     way = reach[:, None] * np.stack([np.sin(angle), np.cos(angle)], axis=-1)
     second = np.round(first + way).astype(int)
     inside = np.all((second >= 0) & (second < usable.shape), axis=-1)
@@ -118,6 +125,7 @@ def _places_around(
     The radius grows with the root of the place's number, so that places have equal parts of the patch's area. Every
     patch turns its spiral by another angle: one pattern for all would sample texture at the same few distances.
     """
+    # Vogel's spiral: radius ~ sqrt(k), and a golden turn from one place to the next, so no two lie on one spoke.
     place = np.arange(settings.places)
     turn = rng.random(middles[0].shape)
     distance = max(settings.radius * max(shape), settings.least_radius_px) * np.sqrt(place / settings.places)

@@ -77,22 +77,28 @@ def estimate_capture_light(
         settings: how hard to look, and what to believe.
     """
     search, fit = settings.search, settings.fit
+    # 1. Coarse: all candidates, few pairs, one shadow ray a place.
     pairs = sampled_pairs(views, rays, settings.patches)
     coarse = Misfit(pairs.every(search.coarse_stride), rays, search.coarse_samples, fit)
     found = _peaks(_searched(coarse, search), search.peaks, search.peaks_apart_deg)
+    # 2. The best minima again with more pairs and rays, and the best few of these.
     fine = Misfit(pairs.every(search.fine_stride), rays, search.fine_samples, fit)
     found = _fitted(fine, found.directions, found.logs, search.peak_steps)
     found = _peaks(found, search.refined, search.peaks_apart_deg)
+    # 3. Descent by turns of 6, 3 and 1.5 degrees, as shadows have no derivative to follow.
     for step_deg in search.refinements_deg:
         found = _refined(found, fine, step_deg, search.refinement_steps)
+    # 4. All pairs, for the winner's amounts.
     best = found[found.misfits.argsort()[:1]]
     best = _fitted(Misfit(pairs, rays, search.last_samples, fit), best.directions, best.logs, search.last_steps)
+    # Fits hold (channels, terms), the result (terms, channels), so that terms @ amounts is a colour.
     return CaptureLight(best.directions[0], np.exp(best.logs[0].T), float(best.misfits[0]))
 
 
 def capture_shading(light: CaptureLight, view: View, cues: ViewCues) -> Float[np.ndarray, "height width 3"]:
     """Return the linear radiance of the view painted white under the capture's own light, up to one common factor."""
     disc = cues.direct(light.direction_world[None])[0]
+    # (height, width, 8) @ (8, 3): S_c = sum_j T_j a_jc.
     return shading_terms(disc, view.normal_world, cues.ambient) @ light.amounts
 
 
@@ -115,10 +121,12 @@ def _fitted(misfit: Misfit, directions: np.ndarray, logs: np.ndarray, steps: int
 def _searched(misfit: Misfit, search: SearchSettings) -> _Found:
     """Return the fits of the best directions; each starts from mostly ambient light, or from mostly the disc."""
     directions = spread_directions(search.candidates)
+    # Logarithms of the amounts (8) of both starts, the disc first; all three channels start alike, at grey.
     starts = np.log([[disc, *[others] * (SHADINGS - 1)] for disc, others in search.starts])
     first, second = (
         _fitted(misfit, directions, np.tile(start, (len(directions), 3, 1)), search.first_steps) for start in starts
     )
+    # Two basins, an overcast and a clear day: each direction keeps the better one.
     better = second.misfits < first.misfits
     logs = np.where(better[:, None, None], second.logs, first.logs)
     ranked = np.minimum(first.misfits, second.misfits).argsort(kind="stable")
@@ -132,13 +140,15 @@ def _peaks(found: _Found, most: int, apart_deg: float) -> _Found:
     kept: list[int] = []
     while len(left) and len(kept) < most:
         kept.append(left[0])
+        # Greedy suppression of non-maxima on the sphere. The cosine of a direction with itself is 1, so it goes, too.
         left = left[found.directions[left] @ found.directions[left[0]] < np.cos(np.radians(apart_deg))]
     return found[np.array(kept)]
 
 
 def _refined(found: _Found, misfit: Misfit, step_deg: float, steps: int) -> _Found:
     """Return each direction, or the one of six around it, a step away, that fits better."""
+    # Seven directions for each found one, the first of them itself: it stays if no neighbour is better.
     directions = np.concatenate([directions_around(direction, step_deg) for direction in found.directions])
     fitted = _fitted(misfit, directions, np.repeat(found.logs, 7, axis=0), steps)
     best = fitted.misfits.reshape(-1, 7).argmin(axis=-1)
-    return fitted[7 * np.arange(len(best)) + best]
+    return fitted[7 * np.arange(len(best)) + best]  # Flat index of the best of each seven.

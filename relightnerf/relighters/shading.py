@@ -43,6 +43,7 @@ class ShadingRelighter:
     def fit(self, views: Sequence[View], rays: RayScene) -> None:
         """Estimate the capture's light and, from it, the exposure that all relit views share."""
         self.light = estimate_capture_light(views, rays)
+        # Every n-th view with n rounded up: ``_EXPOSURE_VIEWS`` at most.
         some = [view for view in views[:: -(-len(views) // _EXPOSURE_VIEWS)] if view.known.any()]
         means = [self._capture_shading(ViewCues(view, rays), view)[view.known] @ LUMINANCE for view in some]
         # only ratios of the light's amounts are known, so a level has to be set: a typical photo's
@@ -57,6 +58,8 @@ class ShadingRelighter:
         result = np.empty((len(directions_world), *linear.shape), np.float32)
         capture = self._capture_shading(cues, view)
         ratios = self.ratios(capture, cues.direct(directions_world), cues.ambient, cues.known)
+        # I_new = rho S_new = I_old S_new / S_old: the albedo rho need not be known. As S_old has the colour of the
+        # capture's light and S_new is white, the photo's colour cast goes, too.
         for index, ratio in enumerate(ratios):
             result[index] = linear_to_srgb(linear * ratio)
         return result

@@ -39,6 +39,7 @@ class _DecoderLoss(nn.Module):
     def forward(
         self, source: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, ""]:
+        # The encoder is frozen: no gradient, and no activations are kept for it.
         with torch.no_grad():
             latent = self.codec.encode(target, source)
         return edge_decoder_loss(self.codec, latent, source, target, self.lpips)
@@ -62,6 +63,7 @@ class DecoderObjective:
         weights = find_backbone(run.lpips_weights, "vgg")
         if weights is None:
             say("training: LPIPS left out of the loss, VGG16's weights are not at hand; give --lpips-weights FILE")
+        # Latents stay the base's, which its diffusion model was trained on: only what comes after them learns.
         codec.requires_grad_(False)
         for part in (codec.vae.decoder, codec.vae.post_quant_conv):
             part.requires_grad_(True)
@@ -125,6 +127,7 @@ def edge_decoder_loss(
         target: what the latent stands for, sRGB in [0, 1], in the latent's size times ``factor``.
         lpips: the distance of VGG16, made with gradients; pictures have 64 pixels to a side at least.
     """
+    # Unclipped, so that values outside [0, 1] are pulled back; a clipped one has no gradient.
     decoded = codec.decode_unclipped(latent, source)
     loss = functional.l1_loss(decoded, target)
     return loss if lpips is None else loss + lpips(decoded, target).mean()

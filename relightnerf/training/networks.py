@@ -62,6 +62,7 @@ def _from_base(run: ControlNetRun) -> RelightingModel:
         require_peft(f"--lora-rank {run.lora_rank}")
         from peft import LoraConfig
 
+        # With alpha = r the update B A is added as it is: its factor is alpha / r.
         base.unet.add_adapter(LoraConfig(r=run.lora_rank, lora_alpha=run.lora_rank, target_modules=list(_ATTENTION)))
     if run.precision != "no":
         _to_half(base.unet, torch.bfloat16 if run.precision == "bf16" else torch.float16)
@@ -83,6 +84,7 @@ def _from_scratch(run: ControlNetRun) -> RelightingModel:
     if run.network.kind == "light-unet":
         return RelightingModel(_new_light_unet(run, codec), codec, settings)
     unet = new_unet(run.network, codec.channels)
+    # 1, 2, 4 or 8: the condition's encoder halves between its levels, from pixels to the latent's size.
     levels = codec.factor.bit_length()
     if 2 ** (levels - 1) != codec.factor or levels > len(_DESIGN.condition_embedding):
         raise InputError(f"codec with {codec.factor} pixels per latent pixel", "choose one with 1, 2, 4 or 8")
@@ -99,6 +101,7 @@ def new_unet(config: NetworkConfig, latent_channels: int) -> UNet2DConditionMode
         latent_channels: of the codec.
     """
     levels = len(config.channels)
+    # Attention at the lowest level only: its cost grows with the square of the number of pixels.
     lowest = "AttnDownBlock2D" if config.attention else "DownBlock2D"
     return UNet2DConditionModel(
         in_channels=latent_channels,
@@ -122,6 +125,7 @@ def _new_dit(run: ControlNetRun, codec: ImageCodec) -> LightDiT:
         attention_head_dim=run.network.width // heads,
         out_channels=codec.channels,
         num_layers=run.network.layers,
+        # Position embeddings for the longer side, as latents are padded to squares.
         sample_size=max(run.size) // codec.factor,
         patch_size=run.network.patch,
         condition_parts=run.parts,

@@ -61,6 +61,7 @@ class EdgePreservingAutoencoder(AsymmetricAutoencoderKL):
         features = [] if image is None else self._photo_features(image)
         z = self.post_quant_conv(z)
         if self.use_slicing:
+            # One photo's features serve every latent: a view of them, not copies.
             own = (f.expand(len(z), -1, -1, -1).split(1) for f in features)
             parts = zip(z.split(1), *own, strict=True)
             sample = torch.cat([self._decode_adding(one, one_photo) for one, *one_photo in parts])
@@ -72,6 +73,7 @@ class EdgePreservingAutoencoder(AsymmetricAutoencoderKL):
         """Return the photo's features from the smallest that the decoder uses to those of the picture's size."""
         features: list[Tensor] = []
         for layer in self.decoder.condition_encoder.layers[: len(self.decoder.up_blocks) + 1]:
+            # Kept before the activation, as in diffusers' condition encoder, whose weights load here.
             image = layer(image if not features else torch.relu(image))
             features.insert(0, image)
         return features
@@ -81,8 +83,10 @@ class EdgePreservingAutoencoder(AsymmetricAutoencoderKL):
     ) -> Float[Tensor, "batch 3 height width"]:
         decoder = self.decoder
         sample = self._run(decoder.mid_block, decoder.conv_in(z))
+        # From small to large: each block works on its input plus the photo's features of that size.
         for index, block in enumerate(decoder.up_blocks):
             sample = self._run(block, sample + features[index] if features else sample)
+        # The last level has the picture's size twice: once before the last block, and here before the output layers.
         sample = sample + features[-1] if features else sample
         return decoder.conv_out(decoder.conv_act(decoder.conv_norm_out(sample)))
 
@@ -110,6 +114,7 @@ class EdgeCodec(nn.Module):
         """
         super().__init__()
         self.vae: Any = vae
+        # From the picture's size down: the width of the output layers, then of the up blocks' inputs, last to first.
         up = tuple(vae.config.up_block_out_channels)
         given = [layer.out_channels for layer in vae.decoder.condition_encoder.layers[: len(up) + 1]]
         if given != [*up, up[-1]]:
@@ -126,6 +131,7 @@ class EdgeCodec(nn.Module):
     @property
     def factor(self) -> int:
         """Pixels of the picture per pixel of the latent, to a side."""
+        # All blocks but the last enlarge by 2.
         return 2 ** (len(self.vae.config.up_block_out_channels) - 1)
 
     def enable_tiling(self) -> None:
@@ -145,6 +151,7 @@ class EdgeCodec(nn.Module):
             InputError: a side is no multiple of ``factor``.
         """
         check_factor(target, self.factor)
+        # The mode of a Gaussian is its mean: no noise is drawn, so a picture always has the same latent.
         pictures = (2 * target - 1).to(self.vae.dtype)
         modes = [
             self.vae.encode(p).latent_dist.mode() for p in pictures.split(1 if self.vae.use_slicing else len(target))
@@ -175,6 +182,7 @@ class EdgeCodec(nn.Module):
         size = (latent.shape[-2] * self.factor, latent.shape[-1] * self.factor)
         if photo.shape[-2:] != size:
             photo = resized(photo, size)
+        # The autoencoder works in [-1, 1]; its weights may be in half precision, the result is float32.
         unscaled = (latent / self.vae.config.scaling_factor).to(self.vae.dtype)
         decoded = self.vae.decode(unscaled, image=(2 * photo - 1).to(self.vae.dtype)).sample
         return 0.5 * decoded.float() + 0.5

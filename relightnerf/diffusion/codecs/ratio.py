@@ -100,11 +100,13 @@ class RatioCodec(nn.Module):
             latent: what ``encode`` returns, or the diffusion model.
             source: the photo, sRGB in [0, 1].
         """
+        # t = (s + offset) e^r - offset, the inverse of ``encode`` at the latent's size.
         offset = self.settings.offset
         linear = (self._small_linear(source) + offset) * self._log_ratio(latent).exp() - offset
         return srgb_from_linear(linear, clip=False)
 
     def _small_linear(self, picture: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 _ _"]:
+        # Means in linear light, as a coarser camera would measure them.
         return functional.avg_pool2d(linear_from_srgb(picture.float()), self.factor)
 
     def _log_ratio(self, latent: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -124,6 +126,7 @@ class RatioCodec(nn.Module):
             guides: channels whose edges the ratio's edges follow, such as normalised depth and light cues, in about
                 [0, 1] and in the photo's size; each group of them one for each latent, or one for all.
         """
+        # In standard deviations, as ``upsampled_chunks`` wants guides.
         photo = photo.float()
         scaled = [photo / self.settings.sigma_photo, *(guide.float() / self.settings.sigma_guide for guide in guides)]
         return torch.cat(list(self._relit_rows(latent.float(), photo, scaled)), dim=2)
@@ -136,6 +139,7 @@ class RatioCodec(nn.Module):
     ) -> Iterator[Float[Tensor, "batch 3 rows width"]]:
         settings = self.settings
         top = 0
+        # The logarithm is upsampled, not the ratio: factors of 2 and of 1/2 are equally far from none.
         for rows in upsampled_chunks(self._log_ratio(latent), guides, Kernel(settings.radius, settings.sigma_cells)):
             # Solved for the target t, the latent's logarithm r = log((t + offset) / (s + offset)) gives
             # t = (s + offset) e^r - offset = s + (s + offset) (e^r - 1): written so, s stays exactly where r is 0.
