@@ -40,9 +40,12 @@ class ColmapSource:
     @property
     def files(self) -> list[Path]:
         """The model, the photos and their masks."""
-        photos = self.capture.photos
-        masks = [photo.mask for photo in photos if photo.mask is not None]
-        return [*self.model_files, *(photo.path for photo in photos), *masks]
+        return [*self.model_files, *(photo.path for photo in self.capture.photos), *self.masks]
+
+    @property
+    def masks(self) -> list[Path]:
+        """The masks of those photos that have one."""
+        return [photo.mask for photo in self.capture.photos if photo.mask is not None]
 
     @property
     def count(self) -> int:

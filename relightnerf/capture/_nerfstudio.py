@@ -49,9 +49,13 @@ class NerfstudioSource:
     @property
     def files(self) -> list[Path]:
         """The json, the points, the pictures and their masks."""
-        masks = [photo.mask for photo in self.photos if photo.mask is not None]
         points = [] if self.points_path is None else [self.points_path]
-        return [self.json_path, *points, *(photo.path for photo in self.photos), *masks]
+        return [self.json_path, *points, *(photo.path for photo in self.photos), *self.masks]
+
+    @property
+    def masks(self) -> list[Path]:
+        """The masks of those photos that have one."""
+        return [photo.mask for photo in self.photos if photo.mask is not None]
 
     @property
     def count(self) -> int:

@@ -39,8 +39,12 @@ class PhotosSource:
     @property
     def files(self) -> list[Path]:
         """The photos and their masks."""
-        masks = [photo.mask for photo in self.photos if photo.mask is not None]
-        return [*(photo.path for photo in self.photos), *masks]
+        return [*(photo.path for photo in self.photos), *self.masks]
+
+    @property
+    def masks(self) -> list[Path]:
+        """The masks of those photos that have one."""
+        return [photo.mask for photo in self.photos if photo.mask is not None]
 
     @property
     def count(self) -> int:

@@ -1,5 +1,6 @@
 """Writing a capture into a scene: undistorted, resized, one file at a time."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ from relightnerf.capture._pictures import enable_heif, opaque_pixels, same_shape
 from relightnerf.capture._points import write_points
 from relightnerf.capture._types import Capture, Photo
 from relightnerf.errors import InputError
-from relightnerf.io.images import read_image, write_image
-from relightnerf.progress import track
+from relightnerf.io.images import read_image, read_mask, write_image
+from relightnerf.progress import say, track
 
 _HALF = 128
-"""8-bit value from which a pixel of a mask counts as used."""
+"""8-bit value from which a pixel of a resized mask counts as used: at least half of it was."""
 POINTS = "sparse_pc.ply"
 """Name of the file of sparse points, nerfstudio's."""
 
@@ -55,11 +56,15 @@ def write_prepared(capture: Capture, cameras: Cameras, folder: Path) -> None:
     """Write pictures, masks, points and, last, ``transforms.json`` of a capture; what is there already stays.
 
     A mask is 255 where a pixel is to be used and 0 where not; it is written before its picture.
+
+    Raises:
+        InputError: a photo was changed while it was read, or the masks leave out every pixel of every photo.
     """
     for photo in track(capture.photos, "preparing photos"):
         picture = folder / "images" / f"{photo.name}.png"
         if not picture.is_file():
             _write_photo(photo, folder, (cameras.width, cameras.height))
+    _check_masks(capture.photos, folder / "masks")
     extra = {}
     if len(capture.points):
         write_points(folder / POINTS, capture.points)
@@ -84,13 +89,25 @@ def _write_photo(photo: Photo, folder: Path, size: tuple[int, int]) -> None:
     write_image(folder / "images" / f"{photo.name}.png", _resized(image, size))
 
 
+def _check_masks(photos: Sequence[Photo], folder: Path) -> None:
+    """Say which masks leave out all of their photos; all of them cannot be meant."""
+    masks = {photo.name: folder / f"{photo.name}.png" for photo in photos}
+    empty = [name for name, path in masks.items() if path.is_file() and not read_mask(path).any()]
+    if len(empty) == len(photos):
+        where = photos[0].mask or photos[0].path
+        raise InputError(f"{where}: leaves out every pixel, as all masks do", "make them white where photos are used")
+    if empty:
+        say(f"prepare: masks leave out every pixel of {len(empty)} of {len(photos)} photos (the first: {empty[0]})")
+
+
 def _mask(photo: Photo) -> UInt8[np.ndarray, "height width"] | None:
     """Return 255 where a photo's mask or its alpha channel lets it be used; None when neither says anything."""
     used: Bool[np.ndarray, "height width"] | None = opaque_pixels(photo.path, photo.upright)
     if photo.mask is not None:
-        mask = read_image(photo.mask, photo.upright).max(axis=-1)
-        used = _resized(mask, (photo.lens.width, photo.lens.height)) >= _HALF
-    return None if used is None else np.where(used, 255, 0).astype(np.uint8)
+        used = read_mask(photo.mask, photo.upright)
+    if used is None:
+        return None
+    return _resized(np.where(used, 255, 0).astype(np.uint8), (photo.lens.width, photo.lens.height))
 
 
 def _resized(image: UInt8[np.ndarray, "..."], size: tuple[int, int]) -> UInt8[np.ndarray, "..."]:

@@ -22,7 +22,7 @@ from relightnerf.capture._sfm_frame import in_upright_frame
 from relightnerf.capture._types import Capture, Lens, Photo
 from relightnerf.errors import InputError
 from relightnerf.io.files import atomic_path
-from relightnerf.io.images import read_image, write_image
+from relightnerf.io.images import read_image, read_mask, write_image
 from relightnerf.progress import say, track
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def _copy_photos(photos: Sequence[Unposed], workspace: Path, effort: Effort) -> 
         if copy.is_file():
             continue
         if photo.mask is not None:
-            mask = cv2.resize(read_image(photo.mask), size, interpolation=cv2.INTER_AREA)
+            used = np.where(read_mask(photo.mask), 255, 0).astype(np.uint8)
+            mask = cv2.resize(used, size, interpolation=cv2.INTER_AREA)
             write_image(workspace / "masks" / f"{copy.name}.png", mask)
         image = cv2.resize(read_image(photo.path), size, interpolation=cv2.INTER_AREA)
         with atomic_path(copy) as temporary:

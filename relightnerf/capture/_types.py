@@ -95,6 +95,10 @@ class Source(Protocol):
         """The files that the result depends on."""
 
     @property
+    def masks(self) -> Sequence[Path]:
+        """Those of the files that are masks of photos."""
+
+    @property
     def count(self) -> int:
         """How many photos there are to prepare; some of them may turn out to be unusable."""
 

@@ -58,6 +58,11 @@ class VideoSource:
         return [self.path]
 
     @property
+    def masks(self) -> list[Path]:
+        """None: a video has no masks."""
+        return []
+
+    @property
     def count(self) -> int:
         """The number of frames to be taken."""
         return self.wanted

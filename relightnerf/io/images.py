@@ -11,6 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from relightnerf.errors import InputError
 from relightnerf.io.files import atomic_path
 
+_HALF = 128
+"""8-bit value from which a pixel of a mask that is a JPEG counts as used."""
+
 
 def read_image(path: Path, upright: bool = True) -> UInt8[np.ndarray, "height width 3"]:
     """Read an 8-bit sRGB picture; alpha is dropped.
@@ -27,13 +30,20 @@ def read_image(path: Path, upright: bool = True) -> UInt8[np.ndarray, "height wi
         return np.asarray(turned.convert("RGB"))
 
 
-def read_mask(path: Path) -> Bool[np.ndarray, "height width"]:
-    """Read a mask: true where the first channel is above 0.
+def read_mask(path: Path, upright: bool = True) -> Bool[np.ndarray, "height width"]:
+    """Read a mask: true where any channel is above 0, as nerfstudio and COLMAP take it; 0 and 1 are a mask too.
+
+    A JPEG does not keep its values exactly, and black near an edge comes out above 0. There half of white counts.
+
+    Args:
+        path: the picture.
+        upright: turn it as its EXIF orientation says.
 
     Raises:
         InputError: the file is absent or not a picture that Pillow reads.
     """
-    return read_image(path)[..., 0] > 0
+    least = _HALF if path.suffix.lower() in (".jpg", ".jpeg") else 1
+    return read_image(path, upright).max(axis=-1) >= least
 
 
 def image_size(path: Path) -> tuple[int, int]:

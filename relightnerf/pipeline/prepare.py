@@ -76,6 +76,7 @@ class Prepare:
         return width, height
 
     def _stage(self, source: "Source") -> "Stage":
+        """Return the recipe; its first version took a mask's pixels as used from 128 on, and not from 1."""
         from relightnerf.scene.stage import Stage
 
         parameters = {
@@ -84,8 +85,8 @@ class Prepare:
             "max_views": self.max_views,
             "effort": self.preset if source.finds_poses else None,
         }
-        flags = stored_flags(self)
-        return Stage("prepare", self.scene / "capture", parameters, source.files, flags=flags)
+        version, flags = 2 if source.masks else 1, stored_flags(self)
+        return Stage("prepare", self.scene / "capture", parameters, source.files, version=version, flags=flags)
 
     def check(self) -> None:
         """Raise ``InputError`` for flags that cannot be used, or a scene folder of a newer version."""

@@ -10,6 +10,7 @@ from PIL import Image
 
 from relightnerf.cameras import load_cameras
 from relightnerf.errors import InputError
+from relightnerf.io.images import read_mask
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.scene import Scene
 
@@ -53,6 +54,37 @@ def test_what_it_writes(capture: Path, tmp_path: Path) -> None:
     assert mask[:, :20].max() == 0
     assert mask[:, 28:].min() == 255
     assert len(list((scene.capture / "masks").iterdir())) == 1
+
+
+@pytest.mark.parametrize("white", [1, 127, 255])
+def test_any_value_above_0_of_a_mask_is_use(white: int, capture: Path, tmp_path: Path) -> None:
+    Prepare(capture, tmp_path / "before", max_size=48).run()
+    path = capture / "masks" / "f__2.png"
+    mask = np.asarray(Image.open(path))
+    Image.fromarray(np.where(mask, white, 0).astype(np.uint8)).save(path)
+    Prepare(capture, tmp_path / "scene", max_size=48).run()
+    assert _bytes(tmp_path / "scene" / "capture") == _bytes(tmp_path / "before" / "capture")
+    assert Prepare(capture, tmp_path / "scene", max_size=48).stage().version == 2
+    path.unlink()
+    assert Prepare(capture, tmp_path / "scene", max_size=48).stage().version == 1
+
+
+def test_black_of_a_jpeg_is_not_use(tmp_path: Path) -> None:
+    mask = np.zeros((64, 64), dtype=np.uint8)
+    mask[:, 29:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.jpg", quality=60)
+    assert np.asarray(Image.open(tmp_path / "mask.jpg"))[:, :29].max() > 0
+    assert np.array_equal(read_mask(tmp_path / "mask.jpg"), mask > 0)
+
+
+def test_masks_that_leave_out_all(capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("L", (96, 72)).save(capture / "masks" / "f__2.png")
+    Prepare(capture, tmp_path / "scene", max_size=48).run()
+    assert "masks leave out every pixel of 1 of 5 photos (the first: f_2)" in capsys.readouterr().out
+    for index in range(5):
+        Image.new("L", (96, 72)).save(capture / "masks" / f"f__{index}.png")
+    with pytest.raises(InputError, match=r"f__0.png: leaves out every pixel, as all masks do"):
+        Prepare(capture, tmp_path / "scene", max_size=48).run()
 
 
 def test_sizes_by_preset_never_enlarge(capture: Path, tmp_path: Path) -> None:
@@ -145,7 +177,7 @@ def test_a_capture_in_the_folder_that_is_written(capture: Path, tmp_path: Path) 
 def test_a_scene_of_another_version(capture: Path, tmp_path: Path) -> None:
     (tmp_path / "scene").mkdir()
     (tmp_path / "scene" / "scene.json").write_text('{"format": 99}')
-    _refused("format 99, this version reads")(capture, tmp_path / "scene")
+    _refused("format 99, made by a newer relightnerf")(capture, tmp_path / "scene")
     assert not (tmp_path / "scene" / "capture").exists()
 
 
