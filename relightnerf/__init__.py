@@ -1,3 +1,3 @@
 """Photos taken under one light become a radiance field that can be seen under any light."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

@@ -161,7 +161,7 @@ def _cells(page: str) -> list[list[str]]:
 
 def test_the_table_of_presets_is_right() -> None:
     numbers = {row[0]: tuple(int(cell.split()[0].replace(",", "")) for cell in row[1:]) for row in _presets()}
-    sizes = tuple(prepare._MAX_SIZE[preset] for preset in ("quick", "full"))
+    sizes = tuple(prepare.MAX_SIZE[preset] for preset in ("quick", "full"))
     stages = geometry.STEPS, fit.STEPS["relightnerf"]
     steps = [tuple(presets[preset] for preset in ("quick", "full")) for presets in stages]
     assert list(numbers.values()) == [sizes, *steps, (_video.SETTINGS.quick_frames, _video.SETTINGS.full_frames)]

@@ -1,9 +1,10 @@
 """Where a field's run lies in a stage's folder, and what is in its checkpoints; imports nothing that takes time."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
-from relightnerf.errors import InputError
+from relightnerf.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,6 +16,8 @@ METHODS = ("relightnerf", "relightnerf-splat")
 
 FORMAT = 2
 """Version of what a field consists of, kept in its state."""
+AGAIN = "run `relightnerf geometry --force`, then `relightnerf fit --force`"
+"""What to do about a field that cannot be used."""
 
 
 def run_folder(output: Path) -> Path:
@@ -67,15 +70,19 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     """Return what nerfstudio has saved of a run: its ``step``, and the ``pipeline`` with the model's state.
 
     Raises:
-        InputError: the checkpoint was written by a version whose fields were built otherwise.
+        InputError: the checkpoint is damaged, or was written by a version whose fields were built otherwise.
     """
     import torch
 
     allow_numpy_scalars()
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if content["pipeline"].get("_model.format") != FORMAT:
-        what = f"{checkpoint}: a field of an older version of relightnerf"
-        raise InputError(what, "run `relightnerf geometry --force`, then `relightnerf fit --force`")
+    try:
+        content: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        number = content["pipeline"].get("_model.format")
+    except (OSError, EOFError, RuntimeError, LookupError, TypeError, AttributeError, UnpicklingError) as error:
+        what = f"{checkpoint}: not a whole checkpoint ({first_line(error)})"
+        raise InputError(what, AGAIN) from None
+    if number != FORMAT:
+        raise InputError(f"{checkpoint}: a field of an older version of relightnerf", AGAIN)
     return content
 
 

@@ -19,7 +19,8 @@ from torch import Tensor
 from relightnerf.errors import InputError
 from relightnerf.field.batches import RelitRays
 from relightnerf.field.dataparser import RelightDataParserConfig
-from relightnerf.io.images import read_array, read_image, read_mask
+from relightnerf.io.images import read_array, read_image
+from relightnerf.scene import Scene
 
 
 @dataclass
@@ -55,7 +56,7 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
         self._drawn: tuple[int, RayBundle, Tensor, Tensor] | None = None
         outputs = self.train_dataparser_outputs
         self.images = torch.from_numpy(np.stack([read_image(path) for path in outputs.image_filenames]))
-        self.pixels = self._usable_pixels(outputs.metadata["mask_filenames"])
+        self.pixels = self._usable_pixels(outputs.metadata["view_names"])
         self.light_directions = outputs.metadata.get("light_directions")
         self.depths = _stacked_depths(outputs.metadata["depth_filenames"])
         cameras = outputs.cameras
@@ -80,16 +81,13 @@ class RelightDataManager(VanillaDataManager[InputDataset]):
             pixels[view] = np.stack([read_image(path) for path in row], axis=2)
         return torch.from_numpy(pixels)
 
-    def _usable_pixels(self, mask_filenames: Sequence[Path | None]) -> Int[Tensor, "pixels"] | None:
+    def _usable_pixels(self, names: Sequence[str]) -> Int[Tensor, "pixels"] | None:
         """Return the indices of the pixels to learn from, or None for all of them; a view without a mask is whole."""
-        if not any(mask_filenames):
+        masks = Scene.load(Path(self.config.dataparser.data)).masks(names)
+        if all(mask is None for mask in masks):
             return None
         whole = np.ones(self.images.shape[1:3], bool)
-        masks = np.stack([whole if path is None else read_mask(path) for path in mask_filenames])
-        if not masks.any():
-            what = f"{next(filter(None, mask_filenames)).parent}: the masks leave out every pixel"
-            raise InputError(what, "make them white where photos are to be used, and prepare the capture again")
-        return torch.from_numpy(np.flatnonzero(masks))
+        return torch.from_numpy(np.flatnonzero(np.stack([whole if mask is None else mask for mask in masks])))
 
     def next_train(self, step: int) -> tuple[RayBundle | RelitRays, dict[str, Tensor]]:
         """Return the rays of a step and what belongs to them.

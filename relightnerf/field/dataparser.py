@@ -57,7 +57,6 @@ class RelightDataParser(DataParser):
             metadata={
                 "view_names": chosen.names,
                 "frame": frame,
-                "mask_filenames": masks,
                 "depth_filenames": [_if_file(scene.root / self.config.depth_from / f"{n}.npy") for n in chosen.names],
                 **self._lights(scene, chosen, frame),
             },

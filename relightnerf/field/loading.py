@@ -9,8 +9,8 @@ from nerfstudio.pipelines.base_pipeline import VanillaPipeline
 from torch import Tensor
 
 from relightnerf.devices import resolve_device
-from relightnerf.errors import InputError
-from relightnerf.field.checkpoints import model_state, newest_checkpoint, read_checkpoint, run_folder
+from relightnerf.errors import InputError, first_line
+from relightnerf.field.checkpoints import AGAIN, model_state, newest_checkpoint, read_checkpoint, run_folder
 from relightnerf.field.cpu import tune_cpu
 from relightnerf.field.dataparser import scene_frame
 from relightnerf.field.frame import FieldFrame
@@ -77,7 +77,17 @@ def _run(run: Path, scene: Scene) -> tuple[RelightTrainerConfig, Path]:
     checkpoint = newest_checkpoint(run)
     if checkpoint is None or not (run / "config.yml").is_file():
         raise InputError(f"{run}: no fitted field", f"run `relightnerf fit --scene {scene.root}` first")
-    return yaml.load((run / "config.yml").read_text(), Loader=yaml.Loader), checkpoint
+    return _settings(run / "config.yml"), checkpoint
+
+
+def _settings(path: Path) -> RelightTrainerConfig:
+    try:
+        config = yaml.load(path.read_text(), Loader=yaml.Loader)
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, ImportError) as error:
+        raise InputError(f"{path}: cannot be read ({first_line(error)})", AGAIN) from None
+    if not isinstance(config, RelightTrainerConfig):
+        raise InputError(f"{path}: not the settings of a field", AGAIN)
+    return config
 
 
 def _model(settings: RelightModelConfig, weights: dict[str, Tensor]) -> RelightModel:
@@ -85,5 +95,8 @@ def _model(settings: RelightModelConfig, weights: dict[str, Tensor]) -> RelightM
     metadata = {"light_directions": torch.zeros(1, len(weights["latents"]), 3)} if has_lights else {}
     box = SceneBox(aabb=torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]]))
     model = settings.setup(scene_box=box, num_train_data=1, metadata=metadata)
-    model.load_state_dict(weights)
+    try:
+        model.load_state_dict(weights)
+    except (RuntimeError, LookupError) as error:
+        raise InputError(f"the field's weights do not go with its settings ({first_line(error)})", AGAIN) from None
     return model

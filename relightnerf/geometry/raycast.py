@@ -225,7 +225,7 @@ def _disc_samples(direction: np.ndarray, turn: np.ndarray, samples: int, radius_
 
 
 def _spiral(turn: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points of the unit disc: each golden turn falls into a largest gap, and radii grow so that all have equal areas."""
+    """Points of the unit disc: each golden turn falls into a largest gap, radii grow so that all have equal areas."""
     index = np.arange(samples)
     # A disc's area goes with r^2, so r_i^2 = (i + 1/2) / n: each sample in the middle of 1 / n of the area.
     radius = np.sqrt((index + 0.5) / samples)

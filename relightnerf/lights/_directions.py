@@ -26,7 +26,7 @@ def normalized_direction(direction: Float[np.ndarray, "3"], name: str = "light")
         raise InputError(f"{name}: direction {direction!r} is not three finite numbers", "give it as [x, y, z]")
     length = np.linalg.norm(vector)
     if length < 1e-6:
-        raise InputError(f"{name}: direction {list(vector)} has no length", "give a vector towards the light")
+        raise InputError(f"{name}: direction {vector.tolist()} has no length", "give a longer vector")
     return vector / length
 
 

@@ -46,6 +46,7 @@ class Fit:
         """
         from relightnerf.devices import resolve_device
         from relightnerf.errors import InputError
+        from relightnerf.field.checkpoints import read_checkpoint
         from relightnerf.scene import Scene
 
         device = resolve_device(self.device)
@@ -55,7 +56,9 @@ class Fit:
             )
         scene, stage = Scene.load(self.scene), self.stage()
         _check_images(scene)
+        scene.masks(scene.cameras().names)
         (checkpoint, _), eval_every = _base(scene), stage.parameters["eval_every"]
+        read_checkpoint(checkpoint)  # before anything is cleared
         work = _fit_splats if self.method == SPLATS else _fit_grids
         stage.run(lambda: work(scene, checkpoint, self.training_steps(), eval_every, device), self.force)
 

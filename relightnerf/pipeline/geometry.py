@@ -57,6 +57,7 @@ class Geometry:
         cameras = scene.cameras()
         photos = [scene.image_path(name) for name in cameras.names]
         check_pictures(photos, (scene.width, scene.height), "run `relightnerf prepare --force`")
+        scene.masks(cameras.names)
         source = load_depth_source(self.depth_source, cameras, device)
         size: FieldSize = "large" if self.preset == LARGE else "default"
         stage.run(lambda: _work(scene, cameras, source, steps, self.eval_every, size, device), self.force)

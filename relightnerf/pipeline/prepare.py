@@ -48,7 +48,7 @@ class Prepare:
         self.check()
         source = self.source()
         self._stage(source).run(lambda: self._work(source), self.force)
-        if not (self.scene / "scene.json").is_file():
+        if not self._has_scene():
             self._write_scene()
 
     def stage(self) -> "Stage":
@@ -94,8 +94,7 @@ class Prepare:
             raise InputError(f"--max-size {self.max_size}: too small", f"give at least {_SMALLEST} pixels")
         if self.max_views is not None and self.max_views < _FEWEST_VIEWS:
             raise InputError(f"--max-views {self.max_views}: too few", f"use at least {_FEWEST_VIEWS} photos")
-        if (self.scene / "scene.json").is_file():
-            self._check_scene_format()
+        self._has_scene()
         prepared = (self.scene / "capture").resolve()
         if prepared in (self.capture.resolve(), *self.capture.resolve().parents):
             raise InputError(
@@ -103,10 +102,21 @@ class Prepare:
                 "move the capture out of the scene folder, or choose another --scene",
             )
 
-    def _check_scene_format(self) -> None:
-        from relightnerf.scene import Scene
+    def _has_scene(self) -> bool:
+        """Return whether there is a whole ``scene.json``; one that is not is written again.
 
-        Scene.load(self.scene)
+        Raises:
+            NewerScene: it is of a newer version.
+        """
+        from relightnerf.scene import NewerScene, Scene
+
+        try:
+            Scene.load(self.scene)
+        except NewerScene:
+            raise
+        except InputError:
+            return False
+        return True
 
     def _size(self) -> int:
         return MAX_SIZE[self.preset] if self.max_size is None else self.max_size
@@ -118,7 +128,7 @@ class Prepare:
         done = self.scene / "scene.json"
         if not (folder / "transforms.json").is_file():
             done.unlink(missing_ok=True)
-        if not done.is_file():
+        if not self._has_scene():
             capture = source.load(workspace)
             write_prepared(capture, prepared_cameras(capture, self._size()), folder)
             self._write_scene()

@@ -1,7 +1,9 @@
 """The scene folder: the only interface between stages."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 from jaxtyping import Bool
@@ -16,6 +18,32 @@ FORMAT = 2
 """Number of the format that scene folders are written in; every one from 1 on is read."""
 SWEEP = "light_sweep.mp4"
 """File name of the video of a moving light that ``relightnerf run`` makes in ``renders/``."""
+
+
+class NewerScene(InputError):
+    """The scene has a format of a newer version: nothing may be written to it."""
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_vector(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 3 and any(value)  # noqa: PLR2004
+
+
+_KEYS: Mapping[str, Callable[[object], bool]] = {
+    "name": _is_text,
+    "source": _is_text,
+    "world_up": _is_vector,
+    "width": _is_count,
+    "height": _is_count,
+}
+"""Keys of ``scene.json`` beside ``format``, and what they hold."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +80,13 @@ class Scene:
             raise InputError(f"{root}: not a scene folder (no scene.json)", "run `relightnerf prepare` first")
         content = read_json(path)
         number = content.get("format")
-        if isinstance(number, int) and number > FORMAT:
-            raise InputError(f"{path}: format {number}, made by a newer relightnerf than this", "update relightnerf")
-        if not isinstance(number, int) or number < 1:
+        if _is_count(number) and number > FORMAT:
+            raise NewerScene(f"{path}: format {number}, made by a newer version of relightnerf", "update relightnerf")
+        if not _is_count(number):
             raise InputError(f'{path}: "format" is {number!r}, not a scene\'s', "prepare the capture again")
-        for key in ("name", "source", "world_up", "width", "height"):
-            if key not in content:
-                raise InputError(f'{path}: "{key}" is missing', "prepare the capture again")
+        for key, is_right in _KEYS.items():
+            if not is_right(content.get(key)):
+                raise InputError(f'{path}: "{key}" is missing or wrong', "prepare the capture again")
         up = normalized_direction(content["world_up"], f"{path}: world_up")
         size = content["width"], content["height"]
         return cls(root, content["name"], content["source"], tuple(up.tolist()), *size, number)
@@ -150,6 +178,18 @@ class Scene:
             what = f"{path}: is {mask.shape[1]}x{mask.shape[0]} pixels, the photos are {self.width}x{self.height}"
             raise InputError(what, "run `relightnerf prepare --force`")
         return mask
+
+    def masks(self, views: Sequence[str]) -> list[Bool[np.ndarray, "height width"] | None]:
+        """Return the masks of some views, as ``mask`` does.
+
+        Raises:
+            InputError: one cannot be used, or all pixels of all these views are left out.
+        """
+        masks = [self.mask(view) for view in views]
+        if all(mask is not None and not mask.any() for mask in masks):
+            what = f"{self.capture / 'masks'}: the masks leave out every pixel"
+            raise InputError(what, "make them white where photos are to be used, and prepare the capture again")
+        return masks
 
     def depth_path(self, view: str) -> Path:
         """Return a view's depth: (height, width) float32 npy, along the camera's -z in world units, 0 unknown."""

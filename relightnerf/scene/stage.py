@@ -140,7 +140,7 @@ class Stage:
             return "started by an older version"
         version = known.get("version", FIRST_VERSION)
         if version != self.version:
-            return f"made by {'an older' if version < self.version else 'a newer'} version"
+            return "made by an older version" if version < self.version else "made by a newer version"
         before, after = known["parameters"], now["parameters"]
         flags = [key for key in {**before, **after} if before.get(key) != after.get(key)]
         if flags:
@@ -245,7 +245,9 @@ def read_record(path: Path) -> dict[str, Any]:
         record = read_json(path) if path.is_file() else {}
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})", "check who may read it") from None
-    if not all(isinstance(record.get(key, {}), dict) for key in ("flags", "parameters", "inputs", "stamps", "outputs")):
+    maps = ("flags", "parameters", "inputs", "stamps", "outputs")
+    version = record.get("version", FIRST_VERSION)
+    if not all(isinstance(record.get(key, {}), dict) for key in maps) or not isinstance(version, int):
         raise InputError(f"{path}: not a manifest of relightnerf", "run the stage again with --force")
     return record
 

@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from relightnerf.io.files import write_json
+from relightnerf.errors import InputError
+from relightnerf.io.files import read_json, write_json
 from relightnerf.pipeline.fit import GRIDS
 from relightnerf.pipeline.fit import STEPS as FIT_STEPS
 from relightnerf.pipeline.geometry import LARGE
@@ -52,13 +53,18 @@ def upgrade(scene: Scene) -> list[str]:
         for path in (folder / MANIFEST, folder / PROGRESS):
             record = read_record(path)
             if record.get("stage", stage) == stage and "parameters" in record and "flags" not in record:
-                flags = recorded_flags(stage, record, source)
+                try:
+                    flags = recorded_flags(stage, record, source)
+                except (KeyError, TypeError, ValueError, AttributeError):
+                    what = f"{path}: not a manifest of {stage}"
+                    raise InputError(what, f"run `relightnerf {stage} --force` first") from None
                 made = path.stat()
-                write_json(path, {**record, "version": FIRST_VERSION, "flags": flags})
+                write_json(path, {"version": FIRST_VERSION, **record, "flags": flags})
                 os.utime(path, (made.st_atime, made.st_mtime))  # A stage's age is that of its manifest.
                 changed.append(stage if stage != "synthesize" else f"synthesize ({folder.name})")
     if scene.format < FORMAT:
-        scene.save()
+        path = scene.root / "scene.json"
+        write_json(path, {**read_json(path), "format": FORMAT})
     return changed
 
 

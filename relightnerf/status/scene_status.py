@@ -18,7 +18,7 @@ from relightnerf.pipeline.match import Match
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.pipeline.synthesize import Synthesize
 from relightnerf.relighters import COMPACT, relighter_name
-from relightnerf.scene import Scene
+from relightnerf.scene import NewerScene, Scene
 from relightnerf.scene.stage import (
     MANIFEST,
     PROGRESS,
@@ -124,6 +124,8 @@ def _scene(root: Path) -> Scene | InputError | None:
     """Return the scene; None if it is not prepared yet, or what is wrong with it."""
     try:
         return Scene.load(root) if (root / "scene.json").is_file() else None
+    except NewerScene:
+        raise
     except InputError as error:
         return error
 

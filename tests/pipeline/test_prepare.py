@@ -177,7 +177,7 @@ def test_a_capture_in_the_folder_that_is_written(capture: Path, tmp_path: Path) 
 def test_a_scene_of_another_version(capture: Path, tmp_path: Path) -> None:
     (tmp_path / "scene").mkdir()
     (tmp_path / "scene" / "scene.json").write_text('{"format": 99}')
-    _refused("format 99, made by a newer relightnerf")(capture, tmp_path / "scene")
+    _refused("format 99, made by a newer version")(capture, tmp_path / "scene")
     assert not (tmp_path / "scene" / "capture").exists()
 
 
