@@ -18,6 +18,6 @@ class InputError(Exception):
         return InputError, (self.what, self.fix)  # so that it comes whole out of another process
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of what a library's error says, or its kind where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -8,7 +8,8 @@ from nerfstudio.engine.callbacks import TrainingCallbackLocation
 from nerfstudio.utils import writer
 from nerfstudio.utils.rich_utils import CONSOLE
 
-from relightnerf.field.checkpoints import checkpoint_step, model_state, newest_checkpoint
+from relightnerf.errors import InputError, first_line
+from relightnerf.field.checkpoints import AGAIN, checkpoint_step, model_state, newest_checkpoint
 from relightnerf.field.cpu import tune_cpu
 from relightnerf.field.trainer import RelightTrainer, RelightTrainerConfig
 from relightnerf.io.files import atomic_path
@@ -38,7 +39,7 @@ def train(config: RelightTrainerConfig, description: str, warmup: Path | None = 
     _save_config(config)
     trainer = _set_up(config)
     if warmup is not None and trainer._start_step == 0:
-        trainer.pipeline.model.load_warmup(model_state(warmup))
+        _load_warmup(trainer, warmup)
     steps = range(trainer._start_step, end)
     saved = time.monotonic()
     for step in track(steps, description, done=trainer._start_step):
@@ -48,6 +49,13 @@ def train(config: RelightTrainerConfig, description: str, warmup: Path | None = 
             saved = time.monotonic()
     if steps:
         trainer.save_checkpoint(end - 1, with_optimizers=end < config.max_num_iterations)
+
+
+def _load_warmup(trainer: RelightTrainer, warmup: Path) -> None:
+    try:
+        trainer.pipeline.model.load_warmup(model_state(warmup))
+    except RuntimeError as error:  # the grids of another size
+        raise InputError(f"{warmup}: a field of another size ({first_line(error)})", AGAIN) from None
 
 
 def _save_config(config: RelightTrainerConfig) -> None:

@@ -1,29 +1,16 @@
-"""Relighters by name: those of this package, diffusion models in folders, and those of other installed packages.
+"""Relighters by name: those of this package, diffusion models in folders, and those of other installed packages."""
 
-Another package offers a relighter by an entry point of the group ``relightnerf.relighters``, in its ``pyproject.toml``:
-
-    [project.entry-points."relightnerf.relighters"]
-    sunlamp = "sunlamp:SunLamp"
-
-``--relighter sunlamp`` then calls ``SunLamp(device)``, device ``"cpu"`` or ``"cuda"``, which returns a ``Relighter``
-whose ``name`` is that of the entry point. It is called to know the recipe, too, so it must not read large weights;
-``fit`` does.
-"""
-
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from relightnerf.errors import InputError, first_line
+from relightnerf.errors import InputError
 from relightnerf.io.files import read_json
 from relightnerf.relighters.names import COMPACT, COMPACT_FOLDER, SHADING, relighter_name
+from relightnerf.relighters.plugins import find_plugin, load_plugin, plugin_names
 from relightnerf.relighters.protocol import Relighter, RelighterRecipe
 
 if TYPE_CHECKING:
     from relightnerf.diffusion.options import DiffusionOptions
-
-GROUP = "relightnerf.relighters"
-"""Entry points of this group are relighters of other packages."""
 
 
 def load_relighter(name_or_path: str, device: str = "auto", diffusion: "DiffusionOptions | None" = None) -> Relighter:
@@ -45,9 +32,9 @@ def load_relighter(name_or_path: str, device: str = "auto", diffusion: "Diffusio
         from relightnerf.relighters.shading import ShadingRelighter
 
         return ShadingRelighter()
-    plugin = _plugin(name_or_path)
+    plugin = find_plugin(name_or_path)
     if plugin is not None:
-        return _loaded(plugin, device)
+        return load_plugin(plugin, device)
     model = _model_source(name_or_path)
     from relightnerf.diffusion.options import DiffusionOptions
     from relightnerf.relighters.diffusion import DiffusionRelighter
@@ -63,9 +50,9 @@ def relighter_recipe(name_or_path: str, diffusion: "DiffusionOptions | None" = N
     """
     if name_or_path == SHADING:
         return RelighterRecipe(SHADING, {}, ())
-    plugin = _plugin(name_or_path)
+    plugin = find_plugin(name_or_path)
     if plugin is not None:
-        relighter = _loaded(plugin, "cpu")
+        relighter = load_plugin(plugin, "cpu")
         return RelighterRecipe(relighter.name, relighter.parameters, relighter.inputs)
     from relightnerf.diffusion.hub import relighter_files, relighter_folder
     from relightnerf.diffusion.options import DiffusionOptions
@@ -81,7 +68,7 @@ def keeps_colours(name_or_path: str) -> bool:
     Models with the ratio codec do, the package's own among them. Of a relighter of another package, or a model that is
     not here any more, nothing is known: False.
     """
-    if name_or_path == SHADING or _plugin(name_or_path) is not None:
+    if name_or_path == SHADING or find_plugin(name_or_path) is not None:
         return False
     from relightnerf.diffusion.hub import CODEC_FILE, relighter_folder
 
@@ -93,33 +80,11 @@ def keeps_colours(name_or_path: str) -> bool:
     return codec.is_file() and read_json(codec).get("kind") == "ratio"
 
 
-def _plugin(name: str) -> EntryPoint | None:
-    """Return the entry point of that name; names of this package cannot be taken."""
-    if name in (COMPACT, SHADING) or "/" in name:
-        return None
-    return next(iter(entry_points(group=GROUP, name=name)), None)
-
-
-def _loaded(plugin: EntryPoint, device: str) -> Relighter:
-    try:
-        relighter: Relighter = plugin.load()(device)
-        name = relighter.name
-    except Exception as error:  # whatever another package raises
-        what = (
-            f"--relighter {plugin.name}: {plugin.value} cannot be loaded ({type(error).__name__}: {first_line(error)})"
-        )
-        raise InputError(what, "repair or update the package that offers it") from None
-    if name != plugin.name:
-        what = f"--relighter {plugin.name}: {plugin.value} calls itself {name!r}"
-        raise InputError(what, "give it the name of its entry point")
-    return relighter
-
-
 def _model_source(name_or_path: str) -> str:
     if name_or_path == COMPACT:
         return str(COMPACT_FOLDER)
     if not Path(name_or_path).is_dir() and "/" not in name_or_path:
-        others = "".join(f"{name}, " for name in sorted({plugin.name for plugin in entry_points(group=GROUP)}))
+        others = "".join(f"{name}, " for name in plugin_names())
         raise InputError(
             f"unknown relighter {name_or_path!r}",
             f"give {COMPACT}, {SHADING}, {others}or a folder or hub id of a diffusion model",

@@ -1,5 +1,6 @@
 """Relighters by name, those of other installed packages among them."""
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from relightnerf.errors import InputError
 from relightnerf.io.files import read_json
 from relightnerf.io.images import read_image
 from relightnerf.pipeline.match import Match
+from relightnerf.pipeline.synthesize import Synthesize
 from relightnerf.relighters import keeps_colours, load_relighter, relighter_recipe
 from relightnerf.scene import Scene
 
@@ -37,8 +39,41 @@ def misnamed(device):
 
 def broken(device):
     raise RuntimeError("no lamp\\nat all")
+
+def exiting(device):
+    raise SystemExit("no licence")
+
+def without_fit(device):
+    class Nothing:
+        name, parameters, inputs, report = "without_fit", {}, (), None
+    return Nothing()
+
+def without_file(device):
+    relighter = Darker(device)
+    relighter.name, relighter.inputs = "without_file", ["absent.bin"]
+    return relighter
+
+class Faulty(Darker):
+    def __init__(self, device):
+        super().__init__(device)
+        self.name = "faulty"
+
+    def relight(self, view, rays, directions_world):
+        relit = super().relight(view, rays, directions_world)
+        return FAULTS[FAULT](relit)
+
+FAULT = ""
+FAULTS = {
+    "few": lambda relit: relit[:-1],
+    "flat": lambda relit: relit[..., 0],
+    "bytes": lambda relit: (255 * relit).astype(np.uint8),
+    "nan": lambda relit: np.full_like(relit, np.nan),
+    "raise": lambda relit: relit["absent"],
+}
 """
-POINTS = "[relightnerf.relighters]\ndarker = lamps:Darker\nmisnamed = lamps:misnamed\nbroken = lamps:broken\n"
+NAMES = {"darker": "Darker", "faulty": "Faulty", "misnamed": "misnamed", "broken": "broken", "exiting": "exiting"}
+NAMES |= {"without_fit": "without_fit", "without_file": "without_file", "compact": "Darker"}
+POINTS = "[relightnerf.relighters]\n" + "".join(f"{name} = lamps:{value}\n" for name, value in NAMES.items())
 
 
 @pytest.fixture
@@ -76,7 +111,44 @@ def test_one_that_cannot_be_loaded_is_named_in_one_line(capsys: pytest.CaptureFi
         load_relighter("broken", "cpu")
     with pytest.raises(InputError, match="calls itself 'other'"):
         load_relighter("misnamed", "cpu")
-    with pytest.raises(InputError, match="Give compact, shading, broken, darker, misnamed, or a folder"):
+    with pytest.raises(InputError, match=r"exiting: lamps:exiting cannot be loaded \(SystemExit: no licence\)"):
+        load_relighter("exiting", "cpu")
+    with pytest.raises(InputError, match="without_fit has no fit, relight"):
+        load_relighter("without_fit", "cpu")
+    with pytest.raises(InputError, match=r"its file absent.bin is absent"):
+        relighter_recipe("without_file")
+    others = "broken, darker, exiting, faulty, misnamed, without_file, without_fit"
+    with pytest.raises(InputError, match=f"Give compact, shading, {others}, or a folder"):
+        load_relighter("sunlamp", "cpu")
+
+
+@pytest.mark.usefixtures("package")
+@pytest.mark.parametrize(
+    ("fault", "what"),
+    [
+        ("few", r"its pictures are \(17, 24, 32, 3\), and not \(18, 24, 32, 3\)"),
+        ("flat", r"its pictures are \(18, 24, 32\), and not"),
+        ("bytes", r"its pictures \(uint8\) are not finite floats"),
+        ("nan", r"its pictures \(float32\) are not finite floats"),
+        ("raise", r"--relighter faulty: relight \(IndexError: "),
+    ],
+)
+def test_what_is_wrong_with_its_pictures_is_said_in_one_line(
+    fault: str, what: str, tiny_scene: Scene, copy_scene: Callable[[Scene], Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.import_module("lamps"), "FAULT", fault)
+    with pytest.raises(InputError, match=what):
+        Synthesize(copy_scene(tiny_scene).root, "faulty", device="cpu").run()
+
+
+def test_one_that_two_packages_offer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        info = tmp_path / name / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[relightnerf.relighters]\nsunlamp = {name}:Lamp\n")
+        monkeypatch.syspath_prepend(str(tmp_path / name))
+    with pytest.raises(InputError, match=r"several packages offer it \(one:Lamp, two:Lamp\)"):
         load_relighter("sunlamp", "cpu")
 
 

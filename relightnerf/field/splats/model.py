@@ -190,7 +190,7 @@ class SplatModel(SplatfactoModel):
 
     def see(self, camera: Cameras) -> PixelFeatures:
         """Composite the Gaussians' features for one camera of the field's frame."""
-        shot, directions = _opencv_camera(camera)
+        splat_camera, directions = _opencv_camera(camera)
         gaussians = self.gauss_params
         features = [gaussians["features_dc"], gaussians["features_rest"]]
         # The warm-up does without the light's channels, whose compositing would cost as much again.
@@ -203,7 +203,7 @@ class SplatModel(SplatfactoModel):
             torch.exp(gaussians["scales"]),
             torch.sigmoid(gaussians["opacities"][:, 0]),
             torch.cat(features, dim=-1),
-            shot,
+            splat_camera,
         )
         return PixelFeatures(seen.features.flatten(0, 1), directions, seen.opacity, seen.depth, seen.info)
 
@@ -323,5 +323,5 @@ def _opencv_camera(camera: Cameras) -> tuple[SplatCamera, Float[Tensor, "pixels 
     pixels = torch.stack([columns, rows, torch.ones_like(rows)], dim=-1).reshape(-1, 3)
     # R K^-1 (u, v, 1) is the ray through the pixel (u, v); rows are vectors.
     directions = pixels @ (axes @ torch.linalg.inv(intrinsics)).T
-    shot = SplatCamera(world_to_camera, intrinsics, width, height)
-    return shot, nn.functional.normalize(directions, dim=-1)
+    splat_camera = SplatCamera(world_to_camera, intrinsics, width, height)
+    return splat_camera, nn.functional.normalize(directions, dim=-1)
