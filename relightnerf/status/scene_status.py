@@ -227,7 +227,10 @@ def _synthesize_row(root: Path, relighter: str) -> Row:
             return command, _unchecked(folder, record, f"not compared with its input: {error.what}")
         return command, stage.status()
 
-    return _row(f"synthesize ({folder.name})", folder, Synthesize(root, relighter), recorded)
+    name = f"synthesize ({folder.name})"
+    if (folder / "lights.json").is_file() and not any((folder / note).is_file() for note in (MANIFEST, PROGRESS)):
+        return Row(name, folder, StageStatus("complete", "pictures of another program"), {})
+    return _row(name, folder, Synthesize(root, relighter), recorded)
 
 
 def _preset(row: Row) -> Any:

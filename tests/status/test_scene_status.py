@@ -1,6 +1,7 @@
 """Where the stages of real scenes stand: finished, changed, killed, broken."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from relightnerf.errors import InputError
 from relightnerf.io.files import atomic_path, read_json, write_json
 from relightnerf.io.images import write_array, write_image
 from relightnerf.pipeline import geometry
+from relightnerf.pipeline.match import Match
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.scene import Scene
+from relightnerf.scene.stage import StageStatus
 from relightnerf.status.scene_status import Row, scene_rows
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +92,16 @@ def test_the_flags_come_from_the_manifest_and_not_from_what_was_made(scene: Scen
     write_json(path, {**read_json(path), "flags": {"preset": "quick", "steps": 20, "device": "cpu"}})
     command = _row(scene.root, "geometry").command
     assert (command.preset, command.steps, command.device) == ("quick", 20, "cpu")
+
+
+def test_pictures_of_another_program_are_taken_as_they_are(scene: Scene) -> None:
+    made, folder = scene.relit("compact"), scene.relit("lambert")
+    shutil.copytree(made, folder, ignore=shutil.ignore_patterns("manifest.json"))
+    row = _row(scene.root, "synthesize (lambert)")
+    assert row.status == StageStatus("complete", "pictures of another program") and row.is_aside
+    Match(scene.root, "lambert", consistency=False).run()
+    assert not _row(scene.root, "synthesize (lambert)").is_aside
+    assert {_states(scene.root)[name] for name in ("synthesize (lambert)", "match")} == {"complete"}
 
 
 def test_a_changed_input_is_seen_by_its_bytes_and_named(scene: Scene) -> None:
