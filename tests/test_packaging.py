@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 import relightnerf
 
@@ -145,5 +146,7 @@ def test_the_changelog_tells_of_this_version() -> None:
     headings = [line for line in (_ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
     versions = [heading.split()[1].strip("[]") for heading in headings]
     assert versions[0] == "Unreleased"
-    assert versions[1] == relightnerf.__version__ == metadata.version("relightnerf")
+    assert relightnerf.__version__ == metadata.version("relightnerf")
+    version, released = Version(relightnerf.__version__), Version(versions[1])
+    assert version > released if version.is_devrelease else version == released
     assert all(re.fullmatch(r"## \[[\d.]+\] - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])

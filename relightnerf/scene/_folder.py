@@ -32,14 +32,14 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_vector(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 3 and any(value)  # noqa: PLR2004
+def _is_given(value: object) -> bool:
+    return value is not None
 
 
 _KEYS: Mapping[str, Callable[[object], bool]] = {
     "name": _is_text,
     "source": _is_text,
-    "world_up": _is_vector,
+    "world_up": _is_given,
     "width": _is_count,
     "height": _is_count,
 }

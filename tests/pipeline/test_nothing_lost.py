@@ -87,7 +87,7 @@ def test_prepare_mends_a_scene_json(
     before, capture = path.read_bytes(), _files(scene.capture)
     _replace(path, b"")
     write_json(path, damage(read_json(tiny_scene.root / "scene.json")))
-    with pytest.raises(InputError, match="repare the capture again"):
+    with pytest.raises(InputError, match="repare the capture again|world_up: direction"):
         Scene.load(scene.root)
     assert scene_rows(scene.root)[0].status.state == "broken"
     Prepare(Path(scene.source), scene.root, "quick").run()
