@@ -12,10 +12,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from relightnerf.capture import FULL, QUICK
+from relightnerf.capture import FULL, QUICK, Source
 from relightnerf.errors import InputError
 from relightnerf.field.split import held_out
-from relightnerf.pipeline.steps import RunSteps
+from relightnerf.pipeline.prepare import Prepare
+from relightnerf.pipeline.steps import SHEET_LIGHTS, SHEET_VIEWS, VIDEO_FPS, VIDEO_SECONDS, RunSteps
 from relightnerf.relighters import COMPACT, SHADING, relighter_name
 from relightnerf.scene import Scene
 from relightnerf.scene.stage import StageStatus, machine, stage_record
@@ -91,12 +92,12 @@ def run_units(run: RunSteps) -> dict[str, Units]:
         InputError: the capture or a flag cannot be used.
     """
     from relightnerf.pipeline.report import REPORT_VIEWS
-    from relightnerf.pipeline.steps import SHEET_LIGHTS, SHEET_VIEWS, VIDEO_FPS, VIDEO_SECONDS
     from relightnerf.report_page import RINGS
 
     commands = run.commands()
     commands.prepare.check()
-    source, (names, pixels) = commands.prepare.source(), _prepared(run)
+    source = commands.prepare.source()
+    names, pixels = _prepared(commands.prepare, source)
     views, lights = len(names), len(commands.synthesize.light_set().names)
     pairs = (QUICK if run.preset == "quick" else FULL).pairs(source.count) if source.finds_poses else 0
     unseen, frames = len(held_out(names, commands.geometry.eval_every)), round(VIDEO_SECONDS * VIDEO_FPS)
@@ -126,16 +127,14 @@ def synthesize_step(relighter: str) -> str:
     return f"synthesize {relighter_name(relighter)}"
 
 
-def _prepared(run: RunSteps) -> tuple[tuple[str, ...], int]:
+def _prepared(prepare: Prepare, source: Source) -> tuple[tuple[str, ...], int]:
     """Return the views, and the pixels of each: those that are there if they are what would be there."""
-    prepare = run.commands().prepare
     if not prepare.force and prepare.stage().status() == StageStatus("complete"):
         try:
             scene = Scene.load(prepare.scene)
             return scene.cameras().names, scene.width * scene.height
         except InputError:
             pass  # scene.json is written again
-    source = prepare.source()
     return tuple(f"{index:05d}" for index in range(source.count)), math.prod(prepare.prepared_size(source))
 
 
