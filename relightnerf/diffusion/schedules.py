@@ -1,6 +1,6 @@
 """Noise schedules: how a base model was trained to denoise, and the samplers that can undo it."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import diffusers
@@ -91,7 +91,3 @@ class NoiseSchedule:
             timestep_spacing="trailing",  # the first step taken is the last of the schedule, where all is noise
             **clipping,
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields, for a JSON file."""
-        return asdict(self)
