@@ -113,7 +113,7 @@ fingerprint() {
   {
     "$venv/bin/python" --version
     echo "$root"
-    cat "$root/pyproject.toml" "$root/constraints.txt"
+    cat "$root/pyproject.toml" "$root/constraints.txt" "$root/relightnerf/__init__.py" # holds the version
   } | cksum
 }
 
