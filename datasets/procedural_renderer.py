@@ -22,7 +22,9 @@ BRIGHTEST = 4.0
 class Renderer:
     """Pictures of one arrangement; `dm.pick_variant` comes first."""
 
-    def __init__(self, arrangement: Arrangement, camera: Camera, samples: int, seed: int) -> None:
+    def __init__(
+        self, arrangement: Arrangement, camera: Camera, samples: int, seed: int, show_sky: bool = False
+    ) -> None:
         """Build Mitsuba's scene.
 
         Args:
@@ -30,14 +32,19 @@ class Renderer:
             camera: pinhole, square pixels, its centre in the middle.
             samples: light paths a pixel.
             seed: of the paths.
+            show_sky: show the light where nothing is; otherwise it is black there.
         """
         shapes = {f"item_{i}": _mesh(item, f"item_{i}") for i, item in enumerate(arrangement.items)}
         self._scene = mi.load_dict({"type": "scene", "light": _light(_even(1.0)), **shapes})
         self._parameters = mi.traverse(self._scene)
-        self._sensor = _sensor(camera)
-        self._samples, self._seed = samples, seed
-        path = {"type": "path", "max_depth": MAX_DEPTH, "hide_emitters": True}
+        path = {"type": "path", "max_depth": MAX_DEPTH, "hide_emitters": not show_sky}
         self._path = mi.load_dict(path)
+        self._samples = samples
+        self.look_from(camera, seed)
+
+    def look_from(self, camera: Camera, seed: int) -> None:
+        """Go to another camera; `seed` is that of its paths."""
+        self._sensor, self._seed = _sensor(camera), seed
         self._features = self._guides()
 
     @property
@@ -59,6 +66,10 @@ class Renderer:
         columns = np.arange(2 * MAP_ROWS) * radiance.shape[1] // (2 * MAP_ROWS)
         upright = np.array([[1.0, 0, 0, 0], [0, 0, -1.0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1.0]])
         return self._lit(radiance[rows[:, None], columns], mi.ScalarTransform4f(upright))
+
+    def lit(self, radiance: Float32, direction_world: Array) -> Float32:
+        """Linear picture under a map (rows, 2 rows, 3) whose middle is turned to `direction_world`."""
+        return self._lit(radiance, dm.light_to_world(direction_world))
 
     def _lit(self, radiance: Float32, to_world: Any) -> Float32:
         self._parameters["light.data"] = mi.traverse(mi.load_dict(_light(radiance)))["data"]
