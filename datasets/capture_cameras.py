@@ -78,9 +78,10 @@ def draw_cameras(
         raise NoRoom(f"{arrangement.kind}: no place for {name}")
 
     shots = [shaken(rng, shot, 1.0) for shot in PATHS[path](rng, arrangement, views)]
-    photos, shots = zip(*(settled(f"view_{i:03d}", shot) for i, shot in enumerate(shots)), strict=True)
-    held_out = [settled(f"heldout_{i}", shot)[0] for i, shot in enumerate(between(rng, shots))]
-    return list(photos), held_out
+    taken = [settled(f"view_{i:03d}", shot) for i, shot in enumerate(shots)]
+    middles = between(rng, [shot for _, shot in taken])
+    held_out = [settled(f"heldout_{i}", shot)[0] for i, shot in enumerate(middles)]
+    return [photo for photo, _ in taken], held_out
 
 
 def sees_well(rays: RayScene, camera: Camera, arrangement: Arrangement, usual: float) -> bool:
@@ -107,7 +108,7 @@ def shaken(rng: Rng, shot: Shot, amount: float) -> Shot:
     )
 
 
-def between(rng: Rng, shots: tuple[Shot, ...]) -> list[Shot]:
+def between(rng: Rng, shots: list[Shot]) -> list[Shot]:
     """Shots halfway between neighbours of a path, from all parts of it."""
     close = [
         i

@@ -79,10 +79,10 @@ def _stool(rng: Rng) -> ds.Mesh:
     if rng.random() < 0.5:  # a chair's back
         posts = [np.array([*corners[i], 0.7]) for i in (2, 3)]
         tops = [post + [0.0, 0.05, rng.uniform(0.4, 0.45)] for post in posts]
-        parts += [rod(post, top, thick) for post, top in zip(posts, tops, strict=True)] + [rod(*tops, thick)]
-        parts += [
-            rod(*((1 - s) * end[0] + s * end[1] for end in (posts, tops)), 0.6 * thick) for s in (0.25, 0.5, 0.75)
-        ]
+        parts += [rod(post, top, thick) for post, top in zip(posts, tops, strict=True)]
+        parts.append(rod(tops[0], tops[1], thick))
+        for s in (0.25, 0.5, 0.75):
+            parts.append(rod((1 - s) * posts[0] + s * posts[1], (1 - s) * tops[0] + s * tops[1], 0.6 * thick))
     return ds.join(*parts)
 
 

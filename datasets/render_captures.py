@@ -119,8 +119,8 @@ def make_capture(config: Config, kind: str, seed: int) -> None:
             write_image(folder / "truth" / f"{camera.name}__{name}.png", srgb8(renderer.lit(canonical, direction)))
     write_truth(folder / "truth", plan.held_out, others)
     shown = {"radius_deg": light.radius_deg, "irradiance": factor * light.irradiance, "ambient": factor * light.ambient}
-    direction = {"frame": "world", "direction": light.direction_world.tolist()}
-    write_json(folder / "truth" / "capture_light.json", {**direction, **shown, "kind": light.kind})
+    towards = {"frame": "world", "direction": light.direction_world.tolist()}
+    write_json(folder / "truth" / "capture_light.json", {**towards, **shown, "kind": light.kind})
     write_mesh(folder / "geometry" / "mesh.ply", plan.rays)
     drawn = {"light": light.kind, "path": plan.path, "faults": asdict(faults), "exposure": factor}
     seconds = {"seconds": round(time.perf_counter() - started, 1)}

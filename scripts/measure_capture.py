@@ -74,7 +74,11 @@ class Measure:
     def _relighter(self, name: str, scene: Scene, truth: "Truth") -> dict[str, Any]:
         rays = RayScene.load(scene.mesh_path)
         relit, light = self._relit(name, SceneViews(scene), field_views(scene, truth, rays, self.device), rays, truth)
-        result = {**mean_of(truth, relit), "light_error_deg": truth.light_error_deg(light), "true_geometry": None}
+        result: dict[str, Any] = {
+            **mean_of(truth, relit),
+            "light_error_deg": truth.light_error_deg(light),
+            "true_geometry": None,
+        }
         self._write(name, relit, truth)
         exact = true_views(scene, self.capture, truth)
         if exact is not None:
@@ -167,11 +171,12 @@ def true_views(scene: Scene, capture: Path, truth: Truth) -> tuple[RayScene, lis
     mesh = capture / "geometry" / "mesh.ply"
     cameras = [*scene.cameras(), *truth.cameras]
     found = [true_array(capture, kind, camera.name) for camera in cameras for kind in ("depth", "normal")]
-    if not mesh.is_file() or any(values is None for values in found):
+    known = [values for values in found if values is not None]
+    if not mesh.is_file() or len(known) < len(found):
         return None
     photos = [read_image(scene.image_path(camera.name)) for camera in scene.cameras()]
     photos += [truth.photo(camera) for camera in truth.cameras]
-    geometry = zip(cameras, photos, found[::2], found[1::2], strict=True)
+    geometry = zip(cameras, photos, known[::2], known[1::2], strict=True)
     views = [View(camera, to_float(photo), depth, normal) for camera, photo, depth, normal in geometry]
     return RayScene.load(mesh), views[: len(scene.cameras())], views[len(scene.cameras()) :]
 

@@ -100,7 +100,7 @@ def test_a_kind_is_finite_and_its_paths_are_taken_in_full(kind: str) -> None:
         np.testing.assert_allclose(np.linalg.norm(item.shape.normals, axis=-1), 1.0, atol=1e-5)
     for path in scenes.KINDS[kind].paths:
         shots = cameras.PATHS[path](rng, arrangement, 30)
-        assert len(shots) == 30 and len(cameras.between(rng, tuple(shots))) == cameras.HELD_OUT
+        assert len(shots) == 30 and len(cameras.between(rng, shots)) == cameras.HELD_OUT
 
 
 def test_a_light_map_has_its_irradiance_and_a_perfect_camera_changes_nothing() -> None:
