@@ -11,7 +11,7 @@ from typing import Any
 from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import nn
 
-from relightnerf.diffusion._arguments import with_parents_arguments
+from relightnerf.diffusion.arguments import with_parents_arguments
 from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels, part_names
 from relightnerf.lights import SH_COEFFICIENTS
 

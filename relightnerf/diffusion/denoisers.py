@@ -8,7 +8,7 @@ from diffusers import DiTTransformer2DModel, UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from relightnerf.diffusion._arguments import with_parents_arguments
+from relightnerf.diffusion.arguments import with_parents_arguments
 from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels, part_names
 from relightnerf.diffusion.controlnet import LightControlNet
 from relightnerf.lights import SH_COEFFICIENTS

@@ -10,7 +10,7 @@ from diffusers import UNet2DModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from relightnerf.diffusion._arguments import with_parents_arguments
+from relightnerf.diffusion.arguments import with_parents_arguments
 from relightnerf.diffusion.conditions import REFERENCE_PARTS, condition_channels, part_names, part_slice
 from relightnerf.lights import SH_COEFFICIENTS
 

@@ -10,7 +10,7 @@ from diffusers import UNet2DModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from relightnerf.diffusion._arguments import with_parents_arguments
+from relightnerf.diffusion.arguments import with_parents_arguments
 from relightnerf.diffusion.conditions import normalized_depth
 from relightnerf.diffusion.hub import named_model_errors
 from relightnerf.diffusion.sizes import resized, working_size

@@ -154,6 +154,9 @@ def distance_loss(
 ) -> Float[Tensor, ""]:
     """Penalise weight away from where a ray is known to end: its mean relative error, up to a limit.
 
+    What passes all intervals counts as an error at the limit. Otherwise an empty field, which has no weight anywhere,
+    would have no loss, and training from the start would end there.
+
     Args:
         weights: of the intervals.
         edges: increasing distances of the intervals' ends.
@@ -163,4 +166,5 @@ def distance_loss(
     known = distance > 0
     middle = (edges[:, 1:] + edges[:, :-1]) / 2
     error = (middle / distance.clamp_min(1e-6)[:, None] - 1.0).abs().clamp_max(RAYS.distance_error_limit)
-    return ((weights * error).sum(dim=-1) * known).sum() / known.sum().clamp_min(1)
+    passed = (1.0 - weights.sum(dim=-1)) * RAYS.distance_error_limit
+    return (((weights * error).sum(dim=-1) + passed) * known).sum() / known.sum().clamp_min(1)

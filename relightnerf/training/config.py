@@ -142,3 +142,13 @@ class NormalsRun(TrainingRun):
     """Channels of the network's levels; the first is at half the pictures' size."""
     start_from: Path | None = None
     """A network whose weights the training starts from, as made by an earlier run."""
+
+
+@dataclass(frozen=True)
+class DepthRun(TrainingRun):
+    """Training of the depth network, on samples as `datasets/render_depth_samples.py` renders them."""
+
+    channels: tuple[int, ...] = (48, 96, 128, 160)
+    """Channels of the network's levels; the first is at half the pictures' size."""
+    start_from: Path | None = None
+    """A network whose weights the training starts from, as made by an earlier run."""

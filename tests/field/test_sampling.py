@@ -80,8 +80,17 @@ def test_the_distance_loss_is_the_mean_error_of_where_rays_end() -> None:
     edges = torch.tensor([[0.9, 1.1, 1.15, 3.0]]).expand(3, -1)  # middles 1, 1.125 and 2.075
     weights = torch.tensor([[0.5, 0.25, 0.125], [1.0, 0.0, 0.0], [0.3, 0.3, 0.3]], requires_grad=True)
     loss = distance_loss(weights, edges, torch.tensor([1.125, 1.0, 0.0]))
-    # the first ray errs by 1/9, 0 and more, of which 0.1 counts; the second ends rightly; the third may anywhere
-    torch.testing.assert_close(loss, torch.tensor((0.5 * 0.1 + 0.125 * 0.1) / 2))
+    # the first ray errs by 1/9, 0 and more, of which 0.1 counts, and so much for the 0.125 that pass;
+    # the second ends rightly; the third may anywhere
+    torch.testing.assert_close(loss, torch.tensor((0.5 * 0.1 + 0.125 * 0.1 + 0.125 * 0.1) / 2))
     loss.backward()
-    assert weights.grad[0, 0] > weights.grad[0, 1] == 0.0 and not weights.grad[2].any()
+    assert weights.grad[0, 1] < 0.0 and abs(weights.grad[0, 0]) < 1e-7 and not weights.grad[2].any()
     assert distance_loss(weights, edges, torch.zeros(3)) == 0.0
+
+
+def test_an_empty_field_does_not_escape_the_distance_loss() -> None:
+    edges, ends = torch.tensor([[0.9, 1.1, 3.0]]), torch.ones(1)
+    empty, right = torch.zeros(1, 2, requires_grad=True), torch.tensor([[1.0, 0.0]])
+    loss = distance_loss(empty, edges, ends)
+    loss.backward()
+    assert loss > distance_loss(right, edges, ends) and empty.grad[0, 0] < 0.0

@@ -1,0 +1,47 @@
+"""A learned prior of depth and normals: what a photo, and others beside it, say about the surfaces in it."""
+
+from relightnerf.depth_prior._agreement import AgreementSettings, agreed_depths
+from relightnerf.depth_prior._confidence import ConfidenceSettings, Unsure, confidence_maps, unsure_geometry
+from relightnerf.depth_prior._consensus import ConsensusSettings, consensus
+from relightnerf.depth_prior._costs import COST_STEPS, CostSettings, matching_costs, search_offsets
+from relightnerf.depth_prior._estimate import (
+    EstimateSettings,
+    Search,
+    estimate_capture,
+    estimate_view,
+    estimate_views,
+)
+from relightnerf.depth_prior._estimate_types import ViewEstimate
+from relightnerf.depth_prior._network import (
+    DepthEstimate,
+    DepthUNet,
+    load_depth_network,
+    new_depth_network,
+    shipped_network,
+)
+
+__all__ = [
+    "COST_STEPS",
+    "AgreementSettings",
+    "ConfidenceSettings",
+    "ConsensusSettings",
+    "CostSettings",
+    "DepthEstimate",
+    "DepthUNet",
+    "EstimateSettings",
+    "Search",
+    "Unsure",
+    "ViewEstimate",
+    "agreed_depths",
+    "confidence_maps",
+    "consensus",
+    "estimate_capture",
+    "estimate_view",
+    "estimate_views",
+    "load_depth_network",
+    "matching_costs",
+    "new_depth_network",
+    "search_offsets",
+    "shipped_network",
+    "unsure_geometry",
+]

@@ -1,0 +1,114 @@
+"""Matching costs of a view: how badly the photos fit together at depths around a start."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from relightnerf.geometry.stereo import StereoView
+
+COST_STEPS = 32
+"""Depths that are compared at every pixel; part of the weights' shapes."""
+
+
+@dataclass(frozen=True)
+class CostSettings:
+    """What tunes matching costs. Trained weights are good for these numbers only.
+
+    A cost is 1 minus a normalised cross correlation: 0 for a perfect fit, 1 for none, at most 2.
+    """
+
+    window_px: int = 5
+    """Side of the windows that are correlated. The network looks at the surroundings itself, so that they may be small,
+    as edges of depth need them."""
+    least_variance: float = 2.5e-5
+    """Least variance of a window, of grey values in [0, 1]: 1.3 steps of 8 bits, squared, which is what noise makes of
+    a plain surface. It keeps such windows from correlating."""
+    unseen_cost: float = 1.0
+    """Cost where another view's picture ends: that of no correlation."""
+    most_cost: float = 1.25
+    """Higher costs are cut off: windows that are the opposite of one another tell no more than unlike ones."""
+
+
+_SETTINGS = CostSettings()
+
+
+def search_offsets(reach: float) -> Float[np.ndarray, " steps"]:
+    """Return the offsets in log depth that are tried: even, from -reach to reach."""
+    return np.linspace(-reach, reach, COST_STEPS)
+
+
+def matching_costs(
+    view: StereoView,
+    others: Sequence[StereoView],
+    start: Float[np.ndarray, "height width"],
+    reach: float,
+    settings: CostSettings = _SETTINGS,
+) -> Float[np.ndarray, "steps height width"]:
+    """Return the cost of each depth ``start * exp(offset)``: the mean over the better half of the other views.
+
+    With E the mean over a window, a and b the grey values of two views, the correlation is
+    (E[ab] - E[a] E[b]) / sqrt(var a var b). A factor or an offset of the grey values changes nothing, so exposure does
+    not matter.
+
+    Args:
+        view: whose pixels are searched.
+        others: at least one, with cameras of any size.
+        start: depth along -z that the search is centred on, world units, known everywhere.
+        reach: how far the search goes to either side, natural logarithm of depth.
+        settings: of the costs.
+
+    Returns:
+        Costs in [0, 1.25].
+    """
+    own = _grey(view.image)
+    mean, variance = _moments(own, settings)
+    # A pixel's point is its ray times depth, so in another camera all depths lie on turned * exp(offset) + shift.
+    rays = view.camera.rays_camera() * start[..., None]
+    sides = []
+    for other in others:
+        to_other = np.linalg.inv(other.camera.camera_to_world) @ view.camera.camera_to_world
+        # (3, height, width).
+        turned = np.moveaxis(rays @ to_other[:3, :3].T, -1, 0).astype(np.float32)
+        sides.append((turned, to_other[:3, 3].astype(np.float32), other.camera, _grey(other.image)))
+    costs = np.empty((COST_STEPS, *start.shape), np.float32)
+    # A place may be hidden from some views, which then see anything: the better half is believed.
+    better = (len(sides) + 1) // 2
+    for number, offset in enumerate(search_offsets(reach)):
+        each = np.empty((len(sides), *start.shape), np.float32)
+        for index, (turned, shift, camera, image) in enumerate(sides):
+            # Scaling depth by exp(offset) scales the turned point; only the shift between the cameras stays.
+            x, y, z = turned * np.float32(math.exp(offset)) + shift[:, None, None]
+            along = np.maximum(-z, np.float32(1e-6))
+            fx, fy, cx, cy = camera.intrinsics.astype(np.float32)
+            # ``remap`` has the first pixel's centre at 0, our pictures have it at 0.5. In the camera y goes up.
+            column, row = cx - np.float32(0.5) + fx * x / along, cy - np.float32(0.5) - fy * y / along
+            seen = cv2.remap(image, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            other_mean, other_variance = _moments(seen, settings)
+            covariance = _window_mean(own * seen, settings) - mean * other_mean
+            inside = (column > -0.5) & (row > -0.5) & (column < camera.width - 0.5) & (row < camera.height - 0.5)
+            cost = np.float32(1.0) - covariance / np.sqrt(variance * other_variance)
+            each[index] = np.where(inside & (z < 0), cost, np.float32(settings.unseen_cost))
+        if better < len(sides):
+            each.partition(better - 1, axis=0)
+        costs[number] = each[:better].mean(axis=0)
+    return np.clip(costs, 0.0, settings.most_cost)
+
+
+def _grey(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255.0)
+
+
+def _moments(image: np.ndarray, settings: CostSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance of each pixel's window."""
+    mean = _window_mean(image, settings)
+    # E[x^2] - E[x]^2. In float32 it is off by about 1e-7 for values in [0, 1], which the least variance exceeds.
+    variance = _window_mean(image * image, settings) - mean * mean
+    return mean, np.maximum(variance, np.float32(settings.least_variance))
+
+
+def _window_mean(image: np.ndarray, settings: CostSettings) -> np.ndarray:
+    return cv2.blur(image, (settings.window_px, settings.window_px), borderType=cv2.BORDER_REFLECT)
