@@ -39,7 +39,16 @@ class Status:
         for row in rows:
             if row.status.reason:
                 say(f"{row.name}: {row.status.reason}")
+        if advice := self._unsure():
+            say(f"geometry: {advice}")
         say(f"next: {command_line(next_command(rows) or View(self.scene))}")
+
+    def _unsure(self) -> str | None:
+        from relightnerf.io.files import read_json
+        from relightnerf.pipeline.geometry import unsure_advice
+
+        path = self.scene / "geometry" / "unsure.json"
+        return unsure_advice(read_json(path)) if path.is_file() else None
 
 
 def _table(rows: "list[Row]", root: Path) -> "Table":

@@ -36,6 +36,9 @@ class MapSettings:
     """Surfaces seen at this cosine or less (84 degrees from facing) are not trusted: a cell covers too much of them."""
     trusted_cosine: float = 0.4
     """Those seen at this cosine or more (66 degrees) are fully trusted, as far as it goes; between, trust is linear."""
+    unsure: float = 0.2
+    """Trust that is left where the geometry is quite unsure: where no view is surer, even such a mean is better than
+    none."""
     dark_photo: float = 0.01
     """Mean linear value of a photo's cell at which confidence is a half: two and a half times ``OFFSET``, which rules
     ratios of what is darker."""
@@ -61,8 +64,8 @@ class Surface:
         camera: of the view; its pixels are the cells.
         points: world; the camera's centre where nothing is known.
         normals: unit, world; 0 where unknown.
-        trust: in [0, 1]: 0 where depth or normal is unknown or the mask excludes a pixel, small at edges of the depth
-            and where the surface is seen at a grazing angle.
+        trust: in [0, 1]: 0 where depth or normal is unknown or the mask excludes a pixel, small at edges of the depth,
+            where the surface is seen at a grazing angle, and where the geometry is unsure.
         photo: linear, in [0, 1].
         density: cells per area of the surface, 1 / world units squared.
     """
@@ -96,6 +99,8 @@ class Surface:
         lowest, full = _SETTINGS.untrusted_cosine, _SETTINGS.trusted_cosine
         steep = np.clip((cosine - lowest) / (full - lowest), 0.0, 1.0)
         trust = known * steep * np.exp(-((_bend(inverse_depth) / _SETTINGS.bend) ** 2))
+        if view.confidence is not None:
+            trust = trust * (_SETTINGS.unsure + (1.0 - _SETTINGS.unsure) * area_mean(view.confidence, side))
         photo = area_mean(srgb_to_linear(view.image), side)
         return cls(camera, *(a.astype(np.float32) for a in (points, normals, trust, photo, density)))
 

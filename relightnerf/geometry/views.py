@@ -25,6 +25,7 @@ class View:
         depth: along the camera's -z, world units, 0 where unknown.
         normal_camera: unit, camera frame (OpenGL), 0 where unknown.
         mask: True where the photo may be used; None: everywhere.
+        confidence: how sure the geometry is, in [0, 1]; None: not known, and taken to be sure.
     """
 
     camera: Camera
@@ -32,6 +33,7 @@ class View:
     depth: Float[np.ndarray, "height width"]
     normal_camera: Float[np.ndarray, "height width 3"]
     mask: Bool[np.ndarray, "height width"] | None = None
+    confidence: Float[np.ndarray, "height width"] | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +70,11 @@ def load_view(scene: Scene, camera: Camera) -> View:
     _check_size(scene.image_path(camera.name), image.shape, (*size, 3))
     _check_size(scene.depth_path(camera.name), depth.shape, size)
     _check_size(scene.normal_path(camera.name), normal.shape, (*size, 3))
-    return View(camera, image, depth, normal, scene.mask(camera.name))
+    path, confidence = scene.confidence_path(camera.name), None
+    if path.is_file():
+        confidence = read_array(path)
+        _check_size(path, confidence.shape, size)
+    return View(camera, image, depth, normal, scene.mask(camera.name), confidence)
 
 
 class SceneViews(Sequence[View]):

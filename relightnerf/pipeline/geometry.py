@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from relightnerf.pipeline.flags import stored_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from jaxtyping import Float
+
     from relightnerf.cameras import Cameras
+    from relightnerf.depth_prior import Search
     from relightnerf.geometry.depth_sources import DepthSource
     from relightnerf.methods.grids import FieldSize
     from relightnerf.scene import Scene
@@ -15,10 +21,17 @@ if TYPE_CHECKING:
 
 STEPS = {"quick": 1500, "full": 5000, "large": 6000}
 """Training steps of the base field by preset."""
+GEOMETRY_VERSION = 3
+"""Of how geometry is found: 1 and 2 are by stereo near a field's depth, 3 by the depth network."""
+_UNAIDED = 1 / 3
+"""Share of the steps in which only photos count. They tell outlines, also of what is plain; known depth of what lies
+behind a plain thing would be in their way, and the thing would be painted onto it."""
+_FIRST = 2 / 3
+"""Share of the steps after which depth is searched again, from the field's own."""
+_LEAST_SHARE = 0.2
+"""Share of the typical distance to what the photos look at; a camera that is nearer to it looks elsewhere."""
 LARGE = "large"
 """The preset of a larger field."""
-_UNAIDED = 2 / 3
-"""Share of the steps that learn from the photos alone; the other steps also use the depth from stereo."""
 
 
 @dataclass
@@ -90,8 +103,8 @@ class Geometry:
         if self.preset == LARGE:
             parameters["size"] = LARGE
         files = depth_files(self.depth_source, scene.cameras().names)
-        inputs, version = [scene.capture, *files], mask_version(scene)
-        return Stage("geometry", scene.geometry, parameters, inputs, version=version, flags=stored_flags(self))
+        inputs = [scene.capture, *files]
+        return Stage("geometry", scene.geometry, parameters, inputs, version=GEOMETRY_VERSION, flags=stored_flags(self))
 
 
 def mask_version(scene: "Scene") -> int:
@@ -118,6 +131,16 @@ def base_size(scene: "Scene") -> "FieldSize":
     return "large" if read_json(scene.geometry / MANIFEST)["parameters"].get("size") == LARGE else "default"
 
 
+def _search(scene: "Scene") -> Path:
+    """Return the folder of what is found by the first search: less, and less exact."""
+    return scene.geometry / "search"
+
+
+def _stereo(scene: "Scene") -> Path:
+    """Return the folder of the depth that photos agree on: npy of any size, 0 where they do not."""
+    return scene.geometry / "stereo"
+
+
 def _work(
     scene: "Scene",
     cameras: "Cameras",
@@ -127,6 +150,7 @@ def _work(
     size: "FieldSize",
     device: str,
 ) -> None:
+    from relightnerf.depth_prior import EstimateSettings
     from relightnerf.field.fitting import train
     from relightnerf.field.loading import load_renderer
     from relightnerf.field.split import held_out
@@ -135,11 +159,17 @@ def _work(
     from relightnerf.methods.runs import run_config
     from relightnerf.progress import track
 
+    unseen = held_out(cameras.names, eval_every)
+    seen = cameras.subset(set(cameras.names) - set(unseen))
     config = run_config(scene, base_field(scene), eval_every, "", (steps, 0), device, size=size)
-    unseen, unaided = held_out(cameras.names, eval_every), round(_UNAIDED * steps)
-    if unaided:
-        train(config, "base field", until=unaided)
-        _write_stereo(scene, cameras.subset(set(cameras.names) - set(unseen)), device)
+    parser, (first, last) = config.pipeline.datamanager.dataparser, EstimateSettings().passes
+    parser.depth_from = ""
+    train(config, "base field", until=max(1, round(_UNAIDED * steps)))
+    _write_agreed(scene, seen, _search(scene), first, device, lambda: _first_depths(scene, seen))
+    parser.depth_from = str(_search(scene).relative_to(scene.root))
+    train(config, "base field", until=max(1, round(_FIRST * steps)))
+    _write_agreed(scene, seen, _stereo(scene), last, device, lambda: _field_depths(scene, seen, device))
+    parser.depth_from = str(_stereo(scene).relative_to(scene.root))
     train(config, "base field")
     write_json(scene.geometry / "heldout.json", {"views": unseen})
     renderer = load_renderer(scene, device, base_field(scene))
@@ -150,30 +180,55 @@ def _work(
             write_array(path, source.depth(scene.image_path(camera.name), camera, own))
     depths = [read_array(scene.depth_path(name)) for name in cameras.names]
     _write_mesh_and_normals(scene, cameras, depths)
+    _write_confidence(scene, cameras)
+    _write_unsure(scene)
     _write_preview(scene, cameras)
 
 
-def _write_stereo(scene: "Scene", cameras: "Cameras", device: str) -> None:
-    """Write the depth from stereo, near the depth of the base field as it is now, for some cameras."""
+def _write_agreed(
+    scene: "Scene",
+    cameras: "Cameras",
+    folder: Path,
+    passes: "Sequence[Search]",
+    device: str,
+    starts: "Callable[[], list[Float[np.ndarray, 'height width']]]",
+) -> None:
+    """Write the depth that some cameras' photos agree on, searched from the depths that ``starts`` gives."""
     import cv2
 
-    from relightnerf.field.loading import load_renderer
-    from relightnerf.geometry.stereo import StereoView, agreed_depths, working_camera
+    from relightnerf.depth_prior import agreed_depths, estimate_capture, shipped_network
     from relightnerf.io.images import read_image, write_array
 
-    paths = [scene.geometry / "stereo" / f"{name}.npy" for name in cameras.names]
+    paths = [folder / f"{name}.npy" for name in cameras.names]
     if all(path.is_file() for path in paths):
         return
-    renderer = load_renderer(scene, device, base_field(scene))
-    views = []
-    for index, name in enumerate(cameras.names):
-        camera = working_camera(cameras[index])
-        photo = cv2.resize(
-            read_image(scene.image_path(name)), (camera.width, camera.height), interpolation=cv2.INTER_AREA
-        )
-        views.append(StereoView(camera, photo, renderer.depth(camera)))
-    for path, depth in zip(paths, agreed_depths(views), strict=True):
+    photos = [read_image(scene.image_path(name)) for name in cameras.names]
+    estimates = estimate_capture(shipped_network(device), cameras, photos, starts(), passes)
+    size = estimates[0].camera.width, estimates[0].camera.height
+    small = [cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for photo in photos]
+    for path, depth in zip(paths, agreed_depths(estimates, small), strict=True):
         write_array(path, depth)
+
+
+def _first_depths(scene: "Scene", cameras: "Cameras") -> "list[Float[np.ndarray, 'height width']]":
+    """Return for every view the one depth of the place that the photos look at."""
+    import numpy as np
+
+    from relightnerf.field.dataparser import scene_frame
+
+    focus = scene_frame(scene, cameras).center
+    along = np.array([camera.project(focus[None])[1][0] for camera in cameras])
+    # A camera that looks elsewhere starts at the others' distance.
+    typical = max(float(np.median(along)), 1e-6)
+    along = np.where(along > _LEAST_SHARE * typical, along, typical)
+    return [np.full((cameras.height, cameras.width), depth, np.float32) for depth in along]
+
+
+def _field_depths(scene: "Scene", cameras: "Cameras", device: str) -> "list[Float[np.ndarray, 'height width']]":
+    from relightnerf.field.loading import load_renderer
+
+    renderer = load_renderer(scene, device, base_field(scene))
+    return [renderer.depth(camera) for camera in cameras]
 
 
 def _write_mesh_and_normals(scene: "Scene", cameras: "Cameras", depths: list) -> None:
@@ -195,6 +250,66 @@ def _write_mesh_and_normals(scene: "Scene", cameras: "Cameras", depths: list) ->
         path = scene.normal_path(cameras.names[index])
         if not path.is_file():
             write_array(path, view_normals(cameras[index], depth, rays))
+
+
+def _write_confidence(scene: "Scene", cameras: "Cameras") -> None:
+    """Write how sure each view's depth is, by the depth that the photos agree on."""
+    import cv2
+    import numpy as np
+
+    from relightnerf.depth_prior import confidence_maps
+    from relightnerf.geometry.stereo import StereoView, working_camera
+    from relightnerf.io.images import read_array, write_array
+
+    if all(scene.confidence_path(name).is_file() for name in cameras.names):
+        return
+    views, agreed = [], {}
+    for camera in map(working_camera, cameras):
+        depth = read_array(scene.depth_path(camera.name))
+        small = cv2.resize(depth, (camera.width, camera.height), interpolation=cv2.INTER_NEAREST)
+        views.append(StereoView(camera, np.zeros((*small.shape, 3), np.uint8), small))
+        path = _stereo(scene) / f"{camera.name}.npy"
+        if path.is_file():
+            agreed[camera.name] = read_array(path)
+    for name, confidence in zip(cameras.names, confidence_maps(views, agreed), strict=True):
+        full = cv2.resize(confidence, (cameras.width, cameras.height), interpolation=cv2.INTER_LINEAR)
+        write_array(scene.confidence_path(name), full)
+
+
+def _write_unsure(scene: "Scene") -> None:
+    """Write how much is unsure, and from where a photo would help most; say so if it is much."""
+    import numpy as np
+
+    from relightnerf.depth_prior import unsure_geometry
+    from relightnerf.geometry.views import SceneViews
+    from relightnerf.io.files import write_json
+    from relightnerf.lights import angles_from_direction
+    from relightnerf.progress import say
+
+    unsure = unsure_geometry(SceneViews(scene), np.array(scene.world_up))
+    found: dict[str, float] = {"share": round(unsure.share, 4)}
+    if unsure.direction_world is not None:
+        angles = angles_from_direction(unsure.direction_world, world_up=scene.world_up)
+        found |= dict(zip(("azimuth_deg", "elevation_deg"), map(round, angles), strict=True))
+    write_json(scene.unsure_path, found)
+    if advice := unsure_advice(found):
+        say(f"geometry: {advice}")
+
+
+def unsure_advice(found: "Mapping[str, float]") -> str | None:
+    """Return what to tell of unsure geometry; None if little is unsure.
+
+    Args:
+        found: content of ``Scene.unsure_path``.
+    """
+    from relightnerf.scene import MUCH_UNSURE
+
+    if found.get("share", 0.0) <= MUCH_UNSURE:
+        return None
+    advice = f"{found['share']:.0%} of the pixels have unsure geometry"
+    if "azimuth_deg" in found:
+        advice += f"; photos from azimuth {found['azimuth_deg']}, elevation {found['elevation_deg']} degrees would help"
+    return advice
 
 
 def _write_preview(scene: "Scene", cameras: "Cameras", columns: int = 4) -> None:

@@ -81,6 +81,9 @@ def _pairs_of_view(
     usable &= (linear.min(-1) > settings.darkest) & (linear.max(-1) < settings.brightest)
     if view.mask is not None:
         usable &= view.mask
+    if view.confidence is not None:
+        sure = usable & (view.confidence > settings.least_confidence)
+        usable = sure if sure.sum() > settings.least_sure * usable.sum() else usable
     # beside an edge, a pixel mixes the colours of both sides
     usable = ndimage.binary_erosion(usable)
     # the points are the mesh's, so that it does not shade what lies just below it

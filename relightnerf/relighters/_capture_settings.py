@@ -41,6 +41,10 @@ class PatchSettings:
     """A pixel counts if the mesh lies at its depth up to this part of it. Shadows are cast by the mesh: where it is
     elsewhere, they are wrong. A field without stereo is 1 % off in the median, so a third of this would leave out half
     of its pixels."""
+    least_confidence: float = 0.4
+    """A pixel counts if its geometry is surer than this, unless that would leave out nearly all."""
+    least_sure: float = 0.1
+    """Part of a view's pixels that has to be so sure; else unsure ones count, too."""
     ambient_samples: int = 12
     """Rays for the ambient visibility of a place, 96 for a patch: its standard deviation is 0.05 at most, less than
     what texture leaves (``FitSettings.luminance_spread``)."""

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from relightnerf.cameras import Cameras
+from relightnerf.io.files import read_json
 from relightnerf.io.images import read_array, read_image
 from relightnerf.report_page._views import shared_surface
-from relightnerf.scene import Scene
+from relightnerf.scene import MUCH_UNSURE, Scene
 
 FEWEST_PHOTOS = 20
 """All around at two heights, 36 degrees apart; with fewer, surfaces are seen from too few sides."""
@@ -93,10 +94,21 @@ def _geometry(scene: Scene, cameras: Cameras) -> list[Check]:
     found = f"a photo shares {np.median(shares):.0%} of its surface with two others, the least {shares.min():.0%}"
     found += f"; too little in {_named(weak)}" if weak else ""
     unknown = float(np.mean([(depth <= 0).mean() for depth in depths]))
+    sure = [_sure(scene)] if scene.unsure_path.is_file() else []
     return [
+        *sure,
         Check(overlap, found, least, not weak, helps),
         Check(surface, f"{unknown:.0%} of the pixels have no depth", most, unknown <= MOST_UNKNOWN, texture),
     ]
+
+
+def _sure(scene: Scene) -> Check:
+    found = read_json(scene.unsure_path)
+    advice = "Where geometry is unsure, shadows and shading are, too. "
+    if "azimuth_deg" in found:
+        advice += f"Take photos from azimuth {found['azimuth_deg']}, elevation {found['elevation_deg']} degrees."
+    told = f"geometry is unsure at {found['share']:.0%} of the pixels"
+    return Check("Sure geometry", told, f"at most {MUCH_UNSURE:.0%} unsure", found["share"] <= MUCH_UNSURE, advice)
 
 
 def _agreement(consistency: Mapping[str, Any]) -> Check:

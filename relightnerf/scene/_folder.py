@@ -16,6 +16,8 @@ from relightnerf.lights import normalized_direction
 
 FORMAT = 2
 """Number of the format that scene folders are written in; every one from 1 on is read."""
+MUCH_UNSURE = 0.15
+"""Share of the pixels with unsure geometry from which on it is worth a word."""
 SWEEP = "light_sweep.mp4"
 """File name of the video of a moving light that ``relightnerf run`` makes in ``renders/``."""
 
@@ -198,6 +200,15 @@ class Scene:
     def normal_path(self, view: str) -> Path:
         """Return a view's normals: (height, width, 3) float32 npy, unit, camera frame (OpenGL), 0 unknown."""
         return self.geometry / "normal" / f"{view}.npy"
+
+    def confidence_path(self, view: str) -> Path:
+        """Return how sure a view's geometry is: (height, width) float32 npy, in [0, 1]; older scenes have none."""
+        return self.geometry / "confidence" / f"{view}.npy"
+
+    @property
+    def unsure_path(self) -> Path:
+        """Geometry that is unsure: ``share`` of the pixels, and the angles that a photo would help from."""
+        return self.geometry / "unsure.json"
 
     @property
     def mesh_path(self) -> Path:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from relightnerf.cameras import Cameras
-from relightnerf.io.images import read_array
+from relightnerf.io.files import write_json
+from relightnerf.io.images import read_array, write_array
 from relightnerf.lights import LightSet, normalized_direction
 from relightnerf.pipeline.prepare import Prepare
 from relightnerf.report_page import Dome, all_checks, duration, page, shared_surface, spread_views
@@ -112,3 +113,14 @@ def test_names_are_escaped_and_nothing_is_loaded(ball_page: str, ball_scene: Sce
 )
 def test_durations_read_well(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_unsure_geometry_is_told_with_where_photos_would_help(tiny_capture: Path, scene: Scene) -> None:
+    cameras = scene.cameras()
+    for name, depth in zip(cameras.names, _depths(tiny_capture, cameras), strict=True):
+        write_array(scene.depth_path(name), depth)
+    for share, passed in ((0.4, False), (0.05, True)):
+        write_json(scene.unsure_path, {"share": share, "azimuth_deg": 40, "elevation_deg": 20})
+        check = next(c for c in all_checks(scene, cameras, {}, {}) if c.title == "Sure geometry")
+        assert check.passed is passed and f"{share:.0%}" in check.found
+        assert "azimuth 40, elevation 20" in check.advice
