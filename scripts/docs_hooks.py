@@ -17,6 +17,7 @@ REPOSITORY_PAGES = {
     "datasets/README.md": "datasets.md",
     "datasets/multi_illumination/README.md": "multi_illumination.md",
     "relightnerf/weights/compact/README.md": "compact.md",
+    "relightnerf/weights/depth/README.md": "depth_network.md",
 }
 """Files of the repository that are also pages of the site, and their place there."""
 

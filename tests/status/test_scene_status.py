@@ -73,7 +73,7 @@ def test_a_lost_file_outdates_its_stage_and_all_that_follow(scene: Scene, change
 def test_a_result_of_an_older_version_is_said_to_be_one(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(geometry, "mask_version", lambda _: 9)
+    monkeypatch.setattr(geometry, "GEOMETRY_VERSION", 9)
     assert main(["status", "--scene", str(scene.root)]) == 0
     printed = capsys.readouterr().out
     assert "geometry: made by an older version" in printed
