@@ -48,7 +48,9 @@ def _states() -> dict[str, str]:
     return {row.name: row.status.state for row in scene_rows(Path("scene")) if row.name in CHAIN}
 
 
-def test_status_reads_it_and_says_that_surfaces_are_found_better_now(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_reads_it_and_says_that_surfaces_are_found_better_now(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert Scene.load(Path("scene")).format == 1
     rows = {row.name: row for row in scene_rows(Path("scene"))}
     assert {name: rows[name].status.state for name in CHAIN} == STATES

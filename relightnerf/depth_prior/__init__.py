@@ -5,8 +5,10 @@ from relightnerf.depth_prior._confidence import ConfidenceSettings, Unsure, conf
 from relightnerf.depth_prior._consensus import ConsensusSettings, consensus
 from relightnerf.depth_prior._costs import COST_STEPS, CostSettings, matching_costs, search_offsets
 from relightnerf.depth_prior._estimate import (
-    EstimateSettings,
+    FIRST_SEARCH,
+    LAST_SEARCH,
     Search,
+    SearchPlan,
     estimate_capture,
     estimate_view,
     estimate_views,
@@ -22,14 +24,16 @@ from relightnerf.depth_prior._network import (
 
 __all__ = [
     "COST_STEPS",
+    "FIRST_SEARCH",
+    "LAST_SEARCH",
     "AgreementSettings",
     "ConfidenceSettings",
     "ConsensusSettings",
     "CostSettings",
     "DepthEstimate",
     "DepthUNet",
-    "EstimateSettings",
     "Search",
+    "SearchPlan",
     "Unsure",
     "ViewEstimate",
     "agreed_depths",

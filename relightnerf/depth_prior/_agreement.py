@@ -23,10 +23,6 @@ class AgreementSettings:
     """Another view confirms a depth if its own differs by less than this part."""
     seen_through: float = 0.03
     """Another view contradicts a depth if it sees through that place, to something further off by this part."""
-    most_scale: float = 0.004
-    """Estimates that expect a larger error of log depth are dropped. On a capture of plain things, 63 % of the pixels
-    are that sure after the first search, and 2 % of these are off by more than 2 %; with twice as much, 91 % and 21
-    %."""
     least_surface: float = 0.5
     """Estimates with a smaller probability that there is a surface are dropped."""
     on_surface: float = 0.02
@@ -39,6 +35,7 @@ _SETTINGS = AgreementSettings()
 def agreed_depths(
     estimates: Sequence[ViewEstimate],
     images: Sequence[UInt8[np.ndarray, "height width 3"]],
+    most_scale: float,
     settings: AgreementSettings = _SETTINGS,
 ) -> list[Float[np.ndarray, "height width"]]:
     """Return each view's depth where others confirm it, taken from the surface that is common to all where it is near.
@@ -46,12 +43,15 @@ def agreed_depths(
     Args:
         estimates: of one capture, at one size.
         images: 8-bit sRGB at that size.
+        most_scale: estimates that expect a larger error of log depth are dropped.
         settings: what counts as agreement.
 
     Returns:
         Depth along each camera's -z, world units, 0 where views do not agree.
     """
-    views = [StereoView(e.camera, image, _sure(e, settings)) for e, image in zip(estimates, images, strict=True)]
+    views = [
+        StereoView(e.camera, image, _sure(e, most_scale, settings)) for e, image in zip(estimates, images, strict=True)
+    ]
     kept = []
     for index, view in enumerate(views):
         others = [views[other] for other in neighbours(views, index)]
@@ -63,8 +63,8 @@ def agreed_depths(
     return [_on_surface(replace(view, depth=depth), rays, settings) for view, depth in zip(views, kept, strict=True)]
 
 
-def _sure(estimate: ViewEstimate, settings: AgreementSettings) -> Float[np.ndarray, "height width"]:
-    sure = (estimate.scale < settings.most_scale) & (estimate.surface > settings.least_surface)
+def _sure(estimate: ViewEstimate, most_scale: float, settings: AgreementSettings) -> Float[np.ndarray, "height width"]:
+    sure = (estimate.scale < most_scale) & (estimate.surface > settings.least_surface)
     return np.where(sure, estimate.depth, 0.0).astype(np.float32)
 
 

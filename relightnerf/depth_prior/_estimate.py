@@ -35,18 +35,28 @@ class Search:
 
 
 @dataclass(frozen=True)
-class EstimateSettings:
-    """How depth is searched."""
+class SearchPlan:
+    """A search in ever narrower ranges, and what is kept of what it finds.
 
-    passes: tuple[tuple[Search, ...], tuple[Search, ...]] = (
-        (Search(0.9, 128 * 96), Search(0.35, 128 * 96), Search(0.12, 128 * 96), Search(0.04, 192 * 144)),
-        (Search(0.06, 192 * 144), Search(0.025, 256 * 192)),
-    )
-    """Of the first search, from one depth for all pixels, and of the second, from that of a field which knows what the
-    first has found. The network was trained on views of 128x96 pixels."""
+    Attributes:
+        passes: at least one.
+        most_scale: estimates that expect a larger error of log depth are dropped.
+    """
+
+    passes: tuple[Search, ...]
+    most_scale: float
 
 
-_SETTINGS = EstimateSettings()
+FIRST_SEARCH = SearchPlan(
+    (Search(0.9, 128 * 96), Search(0.35, 128 * 96), Search(0.12, 128 * 96), Search(0.04, 192 * 144)), 0.004
+)
+"""From one depth for all pixels. The network was trained on views of 128x96 pixels. On a capture of plain things, 55 %
+of the pixels are so sure that they are kept, and 0.5 % of these are off by more than 2 %; with an expected error of up
+to 0.01, 91 % and 21 %. What is wrong here would mislead the field."""
+LAST_SEARCH = SearchPlan((Search(0.06, 192 * 144), Search(0.025, 256 * 192)), 0.008)
+"""From the depth of a field that knows what the first search has found. Most of it is right within the range of the
+search, so that less sure depth is better than none: it has the shape of smooth things, which photos alone leave
+dented."""
 
 
 def estimate_capture(

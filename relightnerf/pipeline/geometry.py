@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Literal
 from relightnerf.pipeline.flags import stored_flags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     from jaxtyping import Float
 
     from relightnerf.cameras import Cameras
-    from relightnerf.depth_prior import Search
+    from relightnerf.depth_prior import SearchPlan
     from relightnerf.geometry.depth_sources import DepthSource
     from relightnerf.methods.grids import FieldSize
     from relightnerf.scene import Scene
@@ -150,7 +150,7 @@ def _work(
     size: "FieldSize",
     device: str,
 ) -> None:
-    from relightnerf.depth_prior import EstimateSettings
+    from relightnerf.depth_prior import FIRST_SEARCH, LAST_SEARCH
     from relightnerf.field.fitting import train
     from relightnerf.field.loading import load_renderer
     from relightnerf.field.split import held_out
@@ -162,13 +162,13 @@ def _work(
     unseen = held_out(cameras.names, eval_every)
     seen = cameras.subset(set(cameras.names) - set(unseen))
     config = run_config(scene, base_field(scene), eval_every, "", (steps, 0), device, size=size)
-    parser, (first, last) = config.pipeline.datamanager.dataparser, EstimateSettings().passes
+    parser = config.pipeline.datamanager.dataparser
     parser.depth_from = ""
     train(config, "base field", until=max(1, round(_UNAIDED * steps)))
-    _write_agreed(scene, seen, _search(scene), first, device, lambda: _first_depths(scene, seen))
+    _write_agreed(scene, seen, _search(scene), FIRST_SEARCH, device, lambda: _first_depths(scene, seen))
     parser.depth_from = str(_search(scene).relative_to(scene.root))
     train(config, "base field", until=max(1, round(_FIRST * steps)))
-    _write_agreed(scene, seen, _stereo(scene), last, device, lambda: _field_depths(scene, seen, device))
+    _write_agreed(scene, seen, _stereo(scene), LAST_SEARCH, device, lambda: _field_depths(scene, seen, device))
     parser.depth_from = str(_stereo(scene).relative_to(scene.root))
     train(config, "base field")
     write_json(scene.geometry / "heldout.json", {"views": unseen})
@@ -189,7 +189,7 @@ def _write_agreed(
     scene: "Scene",
     cameras: "Cameras",
     folder: Path,
-    passes: "Sequence[Search]",
+    plan: "SearchPlan",
     device: str,
     starts: "Callable[[], list[Float[np.ndarray, 'height width']]]",
 ) -> None:
@@ -203,10 +203,10 @@ def _write_agreed(
     if all(path.is_file() for path in paths):
         return
     photos = [read_image(scene.image_path(name)) for name in cameras.names]
-    estimates = estimate_capture(shipped_network(device), cameras, photos, starts(), passes)
+    estimates = estimate_capture(shipped_network(device), cameras, photos, starts(), plan.passes)
     size = estimates[0].camera.width, estimates[0].camera.height
     small = [cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for photo in photos]
-    for path, depth in zip(paths, agreed_depths(estimates, small), strict=True):
+    for path, depth in zip(paths, agreed_depths(estimates, small, plan.most_scale), strict=True):
         write_array(path, depth)
 
 

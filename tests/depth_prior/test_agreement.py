@@ -22,7 +22,7 @@ def _estimate(view: StereoView, scale: float = 0.002) -> ViewEstimate:
 
 
 def test_true_depth_is_agreed_on(views: list[StereoView]) -> None:
-    for view, depth in zip(views, agreed_depths([_estimate(v) for v in views], images_of(views)), strict=True):
+    for view, depth in zip(views, agreed_depths([_estimate(v) for v in views], images_of(views), 0.01), strict=True):
         known = depth > 0
         assert known.mean() > 0.7
         assert np.quantile(np.abs(depth[known] / view.depth[known] - 1.0), 0.95) < 0.01
@@ -33,13 +33,13 @@ def test_a_lump_in_one_view_is_given_up(views: list[StereoView]) -> None:
     lump = estimates[2].depth.copy()
     lump[40:56, 40:56] *= 0.85
     estimates[2] = replace(estimates[2], depth=lump)
-    depth = agreed_depths(estimates, images_of(views))[2][42:54, 42:54]
+    depth = agreed_depths(estimates, images_of(views), 0.01)[2][42:54, 42:54]
     true = views[2].depth[42:54, 42:54]
     assert (np.abs(depth / true - 1.0)[depth > 0] < 0.02).all()
 
 
 def test_what_the_network_is_unsure_of_is_given_up(views: list[StereoView]) -> None:
-    for depth in agreed_depths([_estimate(view, scale=0.2) for view in views], images_of(views)):
+    for depth in agreed_depths([_estimate(view, scale=0.2) for view in views], images_of(views), 0.01):
         assert not depth.any()
 
 
@@ -47,6 +47,6 @@ def test_the_sky_has_no_depth(views: list[StereoView]) -> None:
     estimates = [_estimate(view) for view in views]
     sky = np.ones_like(estimates[0].surface)
     sky[:20] = 0.1
-    depths = agreed_depths([replace(e, surface=sky) for e in estimates], images_of(views))
+    depths = agreed_depths([replace(e, surface=sky) for e in estimates], images_of(views), 0.01)
     assert not any(depth[:20].any() for depth in depths)
     assert all(depth[30:].any() for depth in depths)
