@@ -55,7 +55,7 @@ class Geometry:
     """Run again even if the result is complete."""
 
     def run(self) -> None:
-        """Write ``geometry/``: the run, ``stereo/``, ``depth/``, ``normal/``, ``mesh.ply`` and ``preview.png``.
+        """Write ``geometry/``: the run, ``search/``, ``stereo/``, depth, normals, confidence, the mesh and a preview.
 
         Raises:
             InputError: a flag cannot be used, or the scene is not prepared.
