@@ -86,11 +86,12 @@ def draw_cameras(
 
 def sees_well(rays: RayScene, camera: Camera, arrangement: Arrangement, usual: float) -> bool:
     """Say whether a picture shows enough of the arrangement, and nothing is too close or around the camera."""
-    depth = rays.camera_hits(camera).depth[::4, ::4]
+    whole = rays.camera_hits(camera).depth
+    depth = whole[::4, ::4]
     known = depth > 0
     if camera.position[2] < 0.08 or not known.any() or depth[known].min() < NEAREST * usual:
         return False
-    points = camera.points_world(rays.camera_hits(camera).depth)[::4, ::4]
+    points = camera.points_world(whole)[::4, ::4]
     near = known & (np.linalg.norm(points - arrangement.target, axis=-1) < 1.5 * arrangement.reach)
     return bool(near.mean() > LEAST_SHARE)
 

@@ -101,18 +101,6 @@ def _azimuth(rng: Rng, arrangement: Arrangement) -> float:
     return float(rng.uniform(*_azimuths(arrangement)))
 
 
-def light_map(radius_deg: float, irradiance: float, ambient: float, rows: int = MAP_ROWS) -> Float32:
-    """Environment map (rows, 2 rows, 3) of a disc in its middle; see `demo_mitsuba.light_bitmap`."""
-    polar = (np.arange(rows) + 0.5) / rows * np.pi
-    around = ((np.arange(2 * rows) + 0.5) / (2 * rows) - 0.5) * 2 * np.pi
-    cosine = np.sin(polar)[:, None] * np.cos(around)[None]
-    angle_deg = np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
-    cover = np.clip((radius_deg - angle_deg) / (180 / rows) + 0.5, 0, 1)
-    solid_angle = (np.pi / rows) ** 2 * np.sin(polar)[:, None]
-    radiance = irradiance / (cover * cosine * solid_angle).sum() * cover + ambient
-    return np.repeat(radiance[..., None], 3, axis=-1).astype(np.float32)
-
-
 def exposure(pictures: list[Float32]) -> float:
     """Factor that exposes linear pictures well, together."""
     values = np.concatenate([picture.max(axis=-1).ravel() for picture in pictures])

@@ -9,14 +9,13 @@ import numpy as np
 from capture_plants import bush, leaves, tuft
 from capture_shapes import ball, glossy, plain, random_statue, random_thin, sized
 from procedural_materials import Material, random_material
-from procedural_scenes import Arrangement, Item
+from procedural_scenes import Arrangement, Item, random_object
 from procedural_shapes import (
     Array,
     Rng,
     Shape,
     box,
     hilly_ground,
-    random_furniture,
     random_primitive,
     rectangle,
     wall,
@@ -187,11 +186,7 @@ def _mostly_plain(split: str) -> Callable[[Rng], Material]:
 
 
 def _things(split: str, furniture: float, scale: float = 1.0) -> Callable[[Rng], Shape]:
-    def draw(rng: Rng) -> Shape:
-        shape = random_furniture(rng, split) if rng.random() < furniture else random_primitive(rng)
-        return Shape(scale * shape.vertices, shape.normals, shape.uv)
-
-    return draw
+    return lambda rng: random_object(rng, split, furniture, scale)
 
 
 def _stout(rng: Rng, shapes: Callable[[Rng], Shape]) -> Shape:
@@ -226,13 +221,18 @@ def _walls(rng: Rng, split: str, count: int, distance: float, height: float) -> 
     return items
 
 
+def _spot(rng: Rng, reach: tuple[float, float]) -> Array:
+    """A random place (2,) in an ellipse about the origin."""
+    angle = rng.uniform(0, 2 * np.pi)
+    return np.sqrt(rng.random()) * np.array(reach) * [np.cos(angle), np.sin(angle)]
+
+
 def _places(rng: Rng, count: int, reach: tuple[float, float], apart: float) -> list[Array]:
     """Spots (2,) within an ellipse, `apart` from one another where that is possible."""
     chosen: list[Array] = []
     for _ in range(count):
         for _ in range(20):
-            angle = rng.uniform(0, 2 * np.pi)
-            spot = np.sqrt(rng.random()) * np.array(reach) * [np.cos(angle), np.sin(angle)]
+            spot = _spot(rng, reach)
             if all(np.linalg.norm(spot - other) > apart for other in chosen):
                 break
         chosen.append(spot)
@@ -254,8 +254,7 @@ def _scattered(
     for _ in range(count):
         shape = shapes(rng)
         for _ in range(25):
-            angle = rng.uniform(0, 2 * np.pi)
-            x, y = np.sqrt(rng.random()) * np.array(reach) * [np.cos(angle), np.sin(angle)]
+            x, y = _spot(rng, reach)
             if all(np.hypot(x - u, y - v) > apart * (r + shape.radius) for u, v, r in circles):
                 break
         circles.append((x, y, shape.radius))

@@ -66,20 +66,25 @@ def unit_from_angles(azimuth_deg: float, elevation_deg: float) -> Array:
     return np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
 
 
-def light_bitmap(height: int = 1024) -> Float32:
-    """Environment map (height, 2 height, 3) of the canonical light, its disc in the middle (+z).
+def disc_bitmap(radius_deg: float, irradiance: float, ambient: float, height: int) -> Float32:
+    """Environment map (height, 2 height, 3) of a disc in its middle (+z), and of white ambient light.
 
     The disc's edge is antialiased and its radiance set so that the irradiance on a surface that
-    faces it, ambient aside, is exactly `IRRADIANCE` (close to `IRRADIANCE` / (pi sin^2 10 deg)).
+    faces it, ambient aside, is exactly `irradiance` (close to `irradiance` / (pi sin^2 radius)).
     """
     polar = (np.arange(height) + 0.5) / height * np.pi
     around = ((np.arange(2 * height) + 0.5) / (2 * height) - 0.5) * 2 * np.pi
     cosine = np.sin(polar)[:, None] * np.cos(around)[None]
     angle_deg = np.rad2deg(np.arccos(np.clip(cosine, -1, 1)))
-    cover = np.clip((LIGHT_RADIUS_DEG - angle_deg) / (180 / height) + 0.5, 0, 1)
+    cover = np.clip((radius_deg - angle_deg) / (180 / height) + 0.5, 0, 1)
     solid_angle = (np.pi / height) ** 2 * np.sin(polar)[:, None]
-    radiance = IRRADIANCE / (cover * cosine * solid_angle).sum() * cover + AMBIENT
+    radiance = irradiance / (cover * cosine * solid_angle).sum() * cover + ambient
     return np.repeat(radiance[..., None], 3, axis=-1).astype(np.float32)
+
+
+def light_bitmap(height: int = 1024) -> Float32:
+    """Environment map (height, 2 height, 3) of the canonical light, its disc in the middle (+z)."""
+    return disc_bitmap(LIGHT_RADIUS_DEG, IRRADIANCE, AMBIENT, height)
 
 
 def light_to_world(direction_world: Array) -> Any:

@@ -8,10 +8,12 @@ from typing import Any
 import demo_mitsuba as dm
 import mitsuba as mi
 import numpy as np
+import open3d as o3d
 from demo_mitsuba import Array, Float32
 from procedural_scenes import Arrangement, Item
 
 from relightnerf.cameras import Camera
+from relightnerf.geometry.raycast import RayScene
 from relightnerf.lights import AMBIENT_RADIANCE
 
 MAP_ROWS = 256
@@ -86,10 +88,15 @@ class Renderer:
         return np.nan_to_num(np.array(image, np.float32)[..., -6:])
 
 
-def triangles(arrangement: Arrangement) -> tuple[Array, Array]:
-    """All corners (3F, 3) and normals (3F, 3) of an arrangement, world frame."""
+def ray_scene(arrangement: Arrangement) -> RayScene:
+    """All of an arrangement as one mesh of separate corners, world frame."""
     shapes = [item.shape for item in arrangement.items]
-    return np.concatenate([s.vertices for s in shapes]), np.concatenate([s.normals for s in shapes])
+    vertices = np.concatenate([shape.vertices for shape in shapes])
+    mesh = o3d.geometry.TriangleMesh()
+    mesh.vertices = o3d.utility.Vector3dVector(vertices)
+    mesh.triangles = o3d.utility.Vector3iVector(np.arange(len(vertices)).reshape(-1, 3))
+    mesh.vertex_normals = o3d.utility.Vector3dVector(np.concatenate([shape.normals for shape in shapes]))
+    return RayScene(mesh)
 
 
 @cache

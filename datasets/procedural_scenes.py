@@ -86,7 +86,7 @@ def _shelf(rng: Rng, split: str) -> Arrangement:
         height = level * rng.uniform(0.65, 0.8)
         items.append(Item(box((wide, deep, 0.05), tile).placed((0.0, -deep / 2, height - 0.05)), board))
         for index in range(int(rng.integers(1, 4))):
-            shape = _object(rng, split, 0.3, 0.55)
+            shape = random_object(rng, split, 0.3, 0.55)
             where = ((index - 1) * wide / 3.2 + rng.uniform(-0.08, 0.08), -deep / 2, height)
             items.append(Item(shape.placed(where, rng.uniform(0, 360)), random_material(rng, split)))
     if rng.random() < 0.5:
@@ -120,7 +120,7 @@ def _facade(rng: Rng, split: str) -> Arrangement:
         items.append(Item(box(size, rng.uniform(0.3, 1.0)).placed(where), material))
     for _ in range(int(rng.integers(0, 5))):
         where = (rng.uniform(-1.0, 1.0), 0.3, rng.uniform(0.0, 1.2))
-        items.append(Item(_object(rng, split, 0.2, 0.7).placed(where, rng.uniform(0, 360)), stone))
+        items.append(Item(random_object(rng, split, 0.2, 0.7).placed(where, rng.uniform(0, 360)), stone))
     return Arrangement("facade", tuple(items), np.array([0.0, 0.2, 0.8]), 0.9, (-135.0, -45.0), (-5.0, 30.0))
 
 
@@ -145,7 +145,7 @@ def _scattered(
     items: list[Item] = []
     taken: list[tuple[float, float, float]] = []
     for _ in range(count):
-        shape = _object(rng, split, furniture, scale)
+        shape = random_object(rng, split, furniture, scale)
         for _ in range(12):
             x, y = reach * np.sqrt(rng.random()) * np.array([np.cos(a := rng.uniform(0, 2 * np.pi)), np.sin(a)])
             if all(np.hypot(x - u, y - v) > 0.75 * (r + shape.radius) for u, v, r in taken):
@@ -153,12 +153,13 @@ def _scattered(
         taken.append((x, y, shape.radius))
         items.append(Item(shape.placed((x, y, 0.0), rng.uniform(0, 360)), random_material(rng, split)))
         if rng.random() < 0.15:
-            small = _object(rng, split, 0.1, 0.5)
+            small = random_object(rng, split, 0.1, 0.5)
             items.append(Item(small.placed((x, y, 0.97 * shape.height)), random_material(rng, split)))
     return items
 
 
-def _object(rng: Rng, split: str, furniture: float, scale: float) -> Shape:
+def random_object(rng: Rng, split: str, furniture: float, scale: float) -> Shape:
+    """A thing that stands on z = 0: of the furniture library with a probability of `furniture`, else a primitive."""
     shape = random_furniture(rng, split) if rng.random() < furniture else random_primitive(rng)
     return Shape(scale * shape.vertices, shape.normals, shape.uv)
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tyro
+from procedural_workers import start_worker
 
 from relightnerf.cameras import Camera, Cameras, content_of_cameras
 from relightnerf.errors import InputError
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from relightnerf.geometry.raycast import RayScene
 
-SPLITS = {"train": 0, "validation": 1, "test": 2}
 ABOUT = "about.json"
 STREAM = 17
 ARRANGEMENTS = 40
@@ -97,21 +97,23 @@ def describe(config: Config, kind: str, seed: int) -> dict[str, Any]:
 
 def make_capture(config: Config, kind: str, seed: int) -> None:
     """Draw, render and write one capture; its `about.json` comes last."""
-    from capture_photos import LIGHTS, draw_faults, draw_light, exposure, held_out_lights, light_map
+    from capture_photos import LIGHTS, MAP_ROWS, draw_faults, draw_light, exposure, held_out_lights
     from capture_scenes import KINDS
+    from demo_mitsuba import disc_bitmap
     from procedural_renderer import Renderer
+    from procedural_shapes import SPLITS
 
     started, folder, number = time.perf_counter(), capture_folder(config, kind, seed), list(KINDS).index(kind)
-    rng = np.random.default_rng([seed, SPLITS[config.split], number, STREAM])
+    rng = np.random.default_rng([seed, SPLITS.index(config.split), number, STREAM])
     plan = draw_plan(config, kind, rng)
     light = draw_light(rng, LIGHTS[(number + seed) % len(LIGHTS)], plan.arrangement)
     faults, others = draw_faults(rng), held_out_lights(rng, light, plan.arrangement)
     renderer = Renderer(plan.arrangement, plan.photos[0], config.samples, seed, show_sky=True)
-    own = light_map(light.radius_deg, light.irradiance, light.ambient)
+    own = disc_bitmap(light.radius_deg, light.irradiance, light.ambient, MAP_ROWS)
     pictures = [picture(renderer, plan, camera, folder, own, light.direction_world) for camera in plan.photos]
     factor = exposure(pictures)
     write_photos(folder / "capture", plan.photos, [factor * p for p in pictures], faults, rng)
-    canonical = light_map(DISC_RADIUS_DEG, IRRADIANCE, AMBIENT_RADIANCE)
+    canonical = disc_bitmap(DISC_RADIUS_DEG, IRRADIANCE, AMBIENT_RADIANCE, MAP_ROWS)
     for camera in plan.held_out:
         clean = factor * picture(renderer, plan, camera, folder, own, light.direction_world)
         write_image(folder / "truth" / f"{camera.name}__capture.png", srgb8(clean))
@@ -129,21 +131,13 @@ def make_capture(config: Config, kind: str, seed: int) -> None:
 
 def draw_plan(config: Config, kind: str, rng: np.random.Generator) -> Plan:
     """Draw arrangements until one has room for all cameras."""
-    import open3d as o3d
     from capture_cameras import NoRoom, draw_cameras
     from capture_scenes import KINDS
-    from procedural_renderer import triangles
-
-    from relightnerf.geometry.raycast import RayScene
+    from procedural_renderer import ray_scene
 
     for _ in range(ARRANGEMENTS):
         arrangement = KINDS[kind].build(rng, config.split)
-        vertices, normals = triangles(arrangement)
-        mesh = o3d.geometry.TriangleMesh()
-        mesh.vertices = o3d.utility.Vector3dVector(vertices)
-        mesh.triangles = o3d.utility.Vector3iVector(np.arange(len(vertices)).reshape(-1, 3))
-        mesh.vertex_normals = o3d.utility.Vector3dVector(normals)
-        rays, paths = RayScene(mesh), KINDS[kind].paths
+        rays, paths = ray_scene(arrangement), KINDS[kind].paths
         if arrangement.azimuths_deg[1] - arrangement.azimuths_deg[0] < 300.0:
             paths = tuple(path for path in paths if path in ("arc", "handheld"))
         path = str(rng.choice(paths))
@@ -240,15 +234,6 @@ def wanted(config: Config) -> list[tuple[str, int]]:
     return [(kind, seed) for seed in seeds for kind in config.kinds or usable]
 
 
-def _start() -> None:
-    """Prepare a worker: one thread each."""
-    import demo_mitsuba
-    import drjit
-
-    demo_mitsuba.pick_variant()
-    drjit.set_thread_count(1)
-
-
 def _make(task: tuple[Config, str, int]) -> None:
     make_capture(*task)
 
@@ -257,7 +242,7 @@ def main(config: Config) -> None:
     """Make the captures that are not there yet."""
     every = wanted(config)
     tasks = [(config, kind, seed) for kind, seed in every if not is_made(config, kind, seed)]
-    with multiprocessing.get_context("spawn").Pool(config.workers, _start) as pool:
+    with multiprocessing.get_context("spawn").Pool(config.workers, start_worker) as pool:
         for _ in track(pool.imap_unordered(_make, tasks), "captures", len(every), len(every) - len(tasks)):
             pass
     say(f"{config.output / config.split}: {len(tasks)} captures made, {len(every) - len(tasks)} were there")

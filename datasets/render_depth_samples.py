@@ -21,17 +21,19 @@ import tyro
 from fast_shading import Lit, plain_arrangement, random_light
 from numpy.typing import NDArray
 from procedural_scenes import Arrangement, random_arrangement, random_pose
+from procedural_shapes import SPLITS
 from scipy import ndimage
 
 from relightnerf.cameras import Camera
-from relightnerf.depth_prior import COST_STEPS, matching_costs
+from relightnerf.cameras.paths import look_at
+from relightnerf.depth_prior import COST_STEPS, matching_costs, packed_costs
 from relightnerf.geometry.stereo import StereoView
+from relightnerf.imaging.color import linear_to_srgb, to_uint8
 from relightnerf.io.files import atomic_path
 from relightnerf.progress import say, track
 
 Rng = np.random.Generator
 Array = NDArray[np.float64]
-SPLITS = {"train": 0, "validation": 1, "test": 2}
 SIZE = (128, 96)
 VIEWS = 7
 FOV_DEG = (28.0, 75.0)
@@ -65,7 +67,7 @@ def scene_file(config: Config, index: int) -> Path:
 
 def make_scene(config: Config, index: int) -> dict[str, NDArray[np.generic]]:
     """Return the arrays of one scene's samples, stacked."""
-    rng = np.random.default_rng([config.seed, SPLITS[config.split], index, 17])
+    rng = np.random.default_rng([config.seed, SPLITS.index(config.split), index, 17])
     lit, cameras = _seen(rng, config.split)
     # Each view at twice the size: `fine` for close-ups, its means for whole views.
     fine = [lit.view(camera.resampled(2 * SIZE[0], 2 * SIZE[1]), rng) for camera in cameras]
@@ -114,10 +116,9 @@ def _sample(
         "slopes": rays[..., :2].astype(np.float16),
         "start": start.astype(np.float32),
         "reach": np.float32(reach),
-        "costs": np.round(255 * np.clip(costs / 1.25, 0.0, 1.0)).astype(np.uint8),
+        "costs": packed_costs(costs),
         "depth": depth.astype(np.float32),
         "normal": np.round(127 * normal).astype(np.int8),
-        "camera": own.camera.intrinsics.astype(np.float32),
     }
 
 
@@ -187,13 +188,7 @@ def _beside(pose: Array, arrangement: Arrangement, spread_deg: float, rng: Rng) 
     flat = np.cos(elevation)
     direction = np.array([flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(elevation)])
     position = target + direction * radius * rng.uniform(0.9, 1.1)
-    back = position - (target + rng.normal(0.0, 0.12, 3) * arrangement.reach)
-    back /= np.linalg.norm(back)
-    right = np.cross([0.0, 0.0, 1.0], back)
-    right /= np.linalg.norm(right)
-    result = np.eye(4)
-    result[:3] = np.stack([right, np.cross(back, right), back, position], axis=1)
-    return result
+    return look_at(position, target + rng.normal(0.0, 0.12, 3) * arrangement.reach, (0.0, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
@@ -210,9 +205,7 @@ class Fault:
         if self.blur:
             linear = cv2.GaussianBlur(linear, (0, 0), self.blur)
         sigma = np.sqrt(self.read_noise**2 + self.shot_noise**2 * np.maximum(linear, 0.0))
-        value = np.clip(linear + sigma * rng.standard_normal(linear.shape), 0.0, 1.0)
-        encoded = np.where(value <= 0.0031308, 12.92 * value, 1.055 * value ** (1 / 2.4) - 0.055)
-        picture = np.round(255 * encoded).astype(np.uint8)
+        picture = to_uint8(linear_to_srgb(linear + sigma * rng.standard_normal(linear.shape)))
         if not self.quality:
             return picture
         _, coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 import tyro
+from procedural_workers import start_worker
 from scipy.ndimage import binary_erosion
 
 from relightnerf.cameras import Camera
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
     SeenArrangement = tuple[Arrangement, Camera, RayScene, CameraHits]
 
-SPLITS = {"train": 0, "validation": 1, "test": 2}
 FOV_DEG = (28.0, 75.0)
 LEAST_KNOWN, LEAST_DISTANCE = 0.35, 0.12
 TRIES = 60
@@ -133,6 +133,8 @@ def make_scene(config: Config, index: int, seen: SeenArrangement, rng: np.random
 
 def add_inexact_geometry(config: Config, index: int, seen: SeenArrangement) -> None:
     """Write what a fitted field would have for scene `index`'s geometry beside the true one."""
+    from procedural_shapes import SPLITS
+
     from relightnerf.geometry.cue import ViewCues
     from relightnerf.geometry.views import View
     from relightnerf.training.benchmark.field_geometry import field_like
@@ -140,7 +142,7 @@ def add_inexact_geometry(config: Config, index: int, seen: SeenArrangement) -> N
     scene = LightFolder.load(scene_folder(config, index))
     _, camera, rays, hits = seen
     true = View(camera, np.zeros((*hits.depth.shape, 3), np.float32), hits.depth, hits.normal_camera)
-    view, rays = field_like(true, rays, np.random.default_rng([config.seed, SPLITS[config.split], index, 13]))
+    view, rays = field_like(true, rays, np.random.default_rng([config.seed, SPLITS.index(config.split), index, 13]))
     cues = ViewCues(view, rays, LIGHT_SAMPLES, AMBIENT_SAMPLES)
     with atomic_path(scene.folder / INEXACT) as temporary, temporary.open("wb") as file:
         np.savez(
@@ -163,11 +165,8 @@ def _write_mesh(path: Path, mesh: o3d.geometry.TriangleMesh, camera: Camera) -> 
 
 def _seen_arrangement(config: Config, rng: np.random.Generator) -> SeenArrangement:
     """Draw arrangements and cameras until a picture shows enough of a scene, and nothing too close."""
-    import open3d as o3d
-    from procedural_renderer import triangles
+    from procedural_renderer import ray_scene
     from procedural_scenes import random_arrangement, random_pose
-
-    from relightnerf.geometry.raycast import RayScene
 
     width, height = parse_size(config.size, "--size")
     for _ in range(TRIES):
@@ -176,12 +175,7 @@ def _seen_arrangement(config: Config, rng: np.random.Generator) -> SeenArrangeme
         focal = width / 2 / np.tan(fov_rad / 2)
         pose = random_pose(rng, arrangement, np.arctan(min(width, height) / 2 / focal))
         camera = Camera("camera", pose, np.array([focal, focal, width / 2, height / 2]), width, height)
-        vertices, normals = triangles(arrangement)
-        mesh = o3d.geometry.TriangleMesh()
-        mesh.vertices = o3d.utility.Vector3dVector(vertices)
-        mesh.triangles = o3d.utility.Vector3iVector(np.arange(len(vertices)).reshape(-1, 3))
-        mesh.vertex_normals = o3d.utility.Vector3dVector(normals)
-        rays = RayScene(mesh)
+        rays = ray_scene(arrangement)
         hits = rays.camera_hits(camera)
         known = hits.depth > 0
         if known.mean() > LEAST_KNOWN and hits.depth[known].min() > LEAST_DISTANCE * arrangement.reach:
@@ -189,18 +183,11 @@ def _seen_arrangement(config: Config, rng: np.random.Generator) -> SeenArrangeme
     raise RuntimeError(f"scene of seed {config.seed}: no usable camera in {TRIES} tries")
 
 
-def _start() -> None:
-    """Prepare a worker: one thread each."""
-    import demo_mitsuba
-    import drjit
-
-    demo_mitsuba.pick_variant()
-    drjit.set_thread_count(1)
-
-
 def _make(task: tuple[Config, int]) -> None:
+    from procedural_shapes import SPLITS
+
     config, index = task
-    rng = np.random.default_rng([config.seed, SPLITS[config.split], index, 11])
+    rng = np.random.default_rng([config.seed, SPLITS.index(config.split), index, 11])
     seen = _seen_arrangement(config, rng)
     if not is_made(scene_folder(config, index), describe(config)):
         make_scene(config, index, seen, rng)
@@ -218,7 +205,7 @@ def main(config: Config) -> None:
     wanted = range(config.first, config.first + config.scenes)
     tasks = [(config, index) for index in wanted if not _is_done(config, index)]
     done, start = config.scenes - len(tasks), time.perf_counter()
-    with multiprocessing.get_context("spawn").Pool(config.workers, _start) as pool:
+    with multiprocessing.get_context("spawn").Pool(config.workers, start_worker) as pool:
         for _ in track(pool.imap_unordered(_make, tasks), "scenes", config.scenes, done):
             pass
     minutes = (time.perf_counter() - start) / 60

@@ -8,6 +8,7 @@ Writes relightnerf/weights/compact; its README.md, the model card, is left as it
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,8 +43,6 @@ class ShipRelighter:
         from relightnerf.diffusion.denoisers import ControlledUNet
         from relightnerf.diffusion.model import RelightingModel
         from relightnerf.diffusion.normals import load_normals
-        from relightnerf.io.files import atomic_path, list_files, read_json, write_json
-        from relightnerf.progress import say
 
         model = RelightingModel.load(str(self.model), dtype=torch.float16)
         if isinstance(model.denoiser, ControlledUNet) or not isinstance(model.codec, RatioCodec):
@@ -56,18 +55,37 @@ class ShipRelighter:
             model.normals.half()
         model.settings = replace(model.settings, size=self.size)
         model.codec = RatioCodec(replace(model.codec.settings, radius=self.radius))
-        with tempfile.TemporaryDirectory() as temporary:
-            model.save(Path(temporary) / "model")
-            for config in Path(temporary).rglob("config.json"):
-                write_json(config, {key: value for key, value in read_json(config).items() if key != "_name_or_path"})
-            files = [path for path in list_files([Path(temporary)]) if path.is_file()]
-            megabytes = sum(path.stat().st_size for path in files) / 1e6
-            if megabytes > MOST_MB:
-                raise InputError(f"{self.model}: {megabytes:.0f} MB in half precision", f"at most {MOST_MB:.0f} fit in")
-            for path in files:
-                with atomic_path(self.output / path.relative_to(Path(temporary) / "model")) as target:
-                    shutil.copyfile(path, target)
-        say(f"{self.output}: {megabytes:.1f} MB")
+        ship(model.save, self.model, self.output, MOST_MB)
+
+
+def ship(save: Callable[[Path], None], source: Path, output: Path, most_mb: float) -> None:
+    """Write what is saved into a folder of the package, without the place that it came from.
+
+    Args:
+        save: writes a model into a folder.
+        source: of the model, for messages.
+        output: folder to write to; other files in it are left as they are.
+        most_mb: size that fits into the package.
+
+    Raises:
+        InputError: it is larger.
+    """
+    from relightnerf.io.files import atomic_path, list_files, read_json, write_json
+    from relightnerf.progress import say
+
+    with tempfile.TemporaryDirectory() as temporary:
+        saved = Path(temporary) / "model"
+        save(saved)
+        for config in saved.rglob("config.json"):
+            write_json(config, {key: value for key, value in read_json(config).items() if key != "_name_or_path"})
+        files = [path for path in list_files([saved]) if path.is_file()]
+        megabytes = sum(path.stat().st_size for path in files) / 1e6
+        if megabytes > most_mb:
+            raise InputError(f"{source}: {megabytes:.0f} MB in half precision", f"at most {most_mb:.0f} fit in")
+        for path in files:
+            with atomic_path(output / path.relative_to(saved)) as target:
+                shutil.copyfile(path, target)
+    say(f"{output}: {megabytes:.1f} MB")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,14 @@
 from relightnerf.depth_prior._agreement import AgreementSettings, agreed_depths
 from relightnerf.depth_prior._confidence import ConfidenceSettings, Unsure, confidence_maps, unsure_geometry
 from relightnerf.depth_prior._consensus import ConsensusSettings, consensus
-from relightnerf.depth_prior._costs import COST_STEPS, CostSettings, matching_costs, search_offsets
+from relightnerf.depth_prior._costs import (
+    COST_STEPS,
+    CostSettings,
+    matching_costs,
+    packed_costs,
+    search_offsets,
+    unpacked_costs,
+)
 from relightnerf.depth_prior._estimate import (
     FIRST_SEARCH,
     LAST_SEARCH,
@@ -11,14 +18,12 @@ from relightnerf.depth_prior._estimate import (
     SearchPlan,
     estimate_capture,
     estimate_view,
-    estimate_views,
 )
 from relightnerf.depth_prior._estimate_types import ViewEstimate
 from relightnerf.depth_prior._network import (
     DepthEstimate,
     DepthUNet,
     load_depth_network,
-    new_depth_network,
     shipped_network,
 )
 
@@ -41,11 +46,11 @@ __all__ = [
     "consensus",
     "estimate_capture",
     "estimate_view",
-    "estimate_views",
     "load_depth_network",
     "matching_costs",
-    "new_depth_network",
+    "packed_costs",
     "search_offsets",
     "shipped_network",
+    "unpacked_costs",
     "unsure_geometry",
 ]

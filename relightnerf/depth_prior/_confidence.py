@@ -93,8 +93,7 @@ def confidence_maps(
         seen, found = np.full(view.depth.shape, settings.prior), np.zeros(view.depth.shape)
         for other in (views[i] for i in (index, *neighbours(views, index))):
             if other.camera.name in agreed:
-                along, depths = looked_up(other.camera, points, other.depth)
-                _, known = looked_up(other.camera, points, agreed[other.camera.name])
+                along, depths, known = looked_up(other.camera, points, other.depth, agreed[other.camera.name])
                 sees = np.abs(depths - along) < settings.seen * along
                 seen += sees
                 found += sees & (np.abs(known - along) < settings.found * along)

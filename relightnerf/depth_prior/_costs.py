@@ -98,6 +98,16 @@ def matching_costs(
     return np.clip(costs, 0.0, settings.most_cost)
 
 
+def packed_costs(costs: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
+    """Return costs as bytes, as training samples hold them."""
+    return np.round(255 * np.clip(costs / _SETTINGS.most_cost, 0.0, 1.0)).astype(np.uint8)
+
+
+def unpacked_costs(packed: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Undo ``packed_costs``, up to its rounding."""
+    return packed.astype(np.float32) * (_SETTINGS.most_cost / 255.0)
+
+
 def _grey(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255.0)
 

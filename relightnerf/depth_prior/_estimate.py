@@ -1,6 +1,5 @@
 """Depth and normals of all views of a capture: the network's search, repeated in ever narrower ranges."""
 
-import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,9 @@ from relightnerf.depth_prior._consensus import consensus
 from relightnerf.depth_prior._costs import COST_STEPS, matching_costs
 from relightnerf.depth_prior._estimate_types import ViewEstimate
 from relightnerf.depth_prior._network import DepthUNet
+from relightnerf.diffusion.sizes import planes, working_size
 from relightnerf.geometry.stereo import StereoView, neighbours
+from relightnerf.imaging.color import to_float
 from relightnerf.progress import track
 
 
@@ -75,35 +76,17 @@ def estimate_capture(
         depths: along each camera's -z, world units, 0 where unknown.
         passes: at least one.
     """
-    views = []
-    for camera, image, depth in zip(cameras, images, depths, strict=True):
-        # The search starts somewhere at every pixel.
-        typical = float(np.median(depth[depth > 0])) if (depth > 0).any() else 1.0
-        views.append(StereoView(camera, image, np.where(depth > 0, depth, typical).astype(np.float32)))
-    return estimate_views(network, views, passes)
-
-
-def estimate_views(
-    network: DepthUNet, views: Sequence[StereoView], passes: Sequence[Search], label: str = "depth of the photos"
-) -> list[ViewEstimate]:
-    """Search the depth of every view, from the depth that it has, in one pass after another.
-
-    Args:
-        network: on any device.
-        views: of one capture; their depth is where the search starts, known everywhere.
-        passes: at least one.
-        label: of the progress bar.
-    """
+    views = [StereoView(*view) for view in zip(cameras, images, map(_known_everywhere, depths), strict=True)]
     depths = [view.depth for view in views]
     estimates: list[ViewEstimate] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # OpenCV and numpy let other threads work
         for number, search in enumerate(passes, start=1):
             scaled = [_at_size(view, depth, search, network) for view, depth in zip(views, depths, strict=True)]
-            costs = pool.map(lambda index: _costs(scaled, index, search.reach), range(len(scaled)))  # noqa: B023
-            each = zip(scaled, costs, strict=True)
-            shown = track(each, f"{label}, pass {number} of {len(passes)}", len(views))
-            estimates = [estimate_view(network, view, search.reach, cost) for view, cost in shown]
             near = [neighbours(scaled, index) for index in range(len(scaled))]
+            costs = pool.map(lambda view, beside: _costs(view, beside, scaled, search.reach), scaled, near)  # noqa: B023
+            each = zip(scaled, costs, strict=True)
+            shown = track(each, f"depth of the photos, pass {number} of {len(passes)}", len(views))
+            estimates = [estimate_view(network, view, search.reach, cost) for view, cost in shown]
             depths = [
                 consensus(estimate, [estimates[other] for other in beside], search.reach)
                 for estimate, beside in zip(estimates, near, strict=True)
@@ -127,7 +110,7 @@ def estimate_view(
     rays = view.camera.rays_camera()
     given = np.zeros((COST_STEPS, *view.depth.shape), np.float32) if costs is None else costs
     has_costs = torch.tensor([0.0 if costs is None else 1.0], device=device)
-    inputs = (_planes(view.image / np.float32(255.0)), _planes(rays[..., :2]), _planes(view.depth[..., None]))
+    inputs = map(planes, (to_float(view.image), rays[..., :2], view.depth[..., None]))
     found = network(
         *(value.to(device) for value in inputs),
         torch.tensor([reach], device=device),
@@ -139,26 +122,26 @@ def estimate_view(
     return ViewEstimate(view.camera, depth, normal, scale, _picture(found.surface.sigmoid())[..., 0])
 
 
+def _known_everywhere(depth: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+    """Return depth with its median where it is unknown: the search starts somewhere at every pixel."""
+    known = depth > 0
+    typical = float(np.median(depth[known])) if known.any() else 1.0
+    return np.where(known, depth, typical).astype(np.float32)
+
+
 def _at_size(view: StereoView, depth: np.ndarray, search: Search, network: DepthUNet) -> StereoView:
     """Return the view at the size of a pass, with this depth."""
-    camera = view.camera
-    scale = math.sqrt(min(1.0, search.most_pixels / (camera.width * camera.height)))
-    grain = network.granularity
-    width, height = (max(grain, grain * round(scale * side / grain)) for side in (camera.width, camera.height))
+    tall, wide = view.camera.height, view.camera.width
+    height, width = working_size(tall, wide, min(tall * wide, search.most_pixels), network.granularity)
     image = cv2.resize(view.image, (width, height), interpolation=cv2.INTER_AREA)
     # Of the logarithm: between two depths lies their geometric mean.
     logs = cv2.resize(np.log(depth).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return replace(view, camera=camera.resampled(width, height), image=image, depth=np.exp(logs))
+    return replace(view, camera=view.camera.resampled(width, height), image=image, depth=np.exp(logs))
 
 
-def _costs(views: Sequence[StereoView], index: int, reach: float) -> np.ndarray | None:
-    others = [views[other] for other in neighbours(views, index)]
-    return matching_costs(views[index], others, views[index].depth, reach) if others else None
+def _costs(view: StereoView, near: Sequence[int], views: Sequence[StereoView], reach: float) -> np.ndarray | None:
+    return matching_costs(view, [views[other] for other in near], view.depth, reach) if near else None
 
 
-def _planes(values: Float[np.ndarray, "height width channels"]) -> Float[Tensor, "1 channels height width"]:
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 0)[None], np.float32))
-
-
-def _picture(planes: Float[Tensor, "1 channels height width"]) -> Float[np.ndarray, "height width channels"]:
-    return planes[0].movedim(0, -1).cpu().numpy()
+def _picture(batch: Float[Tensor, "1 channels height width"]) -> Float[np.ndarray, "height width channels"]:
+    return batch[0].movedim(0, -1).cpu().numpy()

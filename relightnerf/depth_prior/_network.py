@@ -1,26 +1,17 @@
 """The depth network: matching costs, a photo and a start give depth, normals and how sure they are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import UNet2DModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from relightnerf.depth_prior._costs import COST_STEPS, search_offsets
 from relightnerf.diffusion.arguments import with_parents_arguments
+from relightnerf.diffusion.folded_unet import FoldedUNet
 from relightnerf.diffusion.hub import named_model_errors
-
-_FOLD = 2
-"""Pixels to a side that become channels; part of the weights' shapes."""
-_INPUTS = COST_STEPS + 10
-"""Channels that the network is shown: costs, photo 3, slopes of rays 2, start 1, its slopes 2, reach 1, and whether
-there are costs."""
-_OUTPUTS = COST_STEPS + 5
-"""Channels that it answers with: a logit for each depth, normal 3, log scale of the error 1, logit of "surface" 1."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,7 @@ class DepthEstimate(NamedTuple):
 
 
 @with_parents_arguments
-class DepthUNet(UNet2DModel):
+class DepthUNet(FoldedUNet):
     """A convolutional UNet that searches depth about a start, by matching costs and by what the photo shows.
 
     The costs of all depths tried are channels of a 2D network (SimpleRecon, Sayed et al., ECCV 2022). It answers with a
@@ -70,18 +61,17 @@ class DepthUNet(UNet2DModel):
     alone decides.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Make one with random weights; the arguments are those of ``UNet2DModel`` without its channels."""
-        kwargs["in_channels"], kwargs["out_channels"] = _INPUTS * _FOLD**2, _OUTPUTS * _FOLD**2
-        super().__init__(*args, **kwargs)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
-        self.gain = nn.Parameter(torch.tensor(_SETTINGS.first_gain))
+    inputs = COST_STEPS + 10
+    """Channels that the network is shown: costs, photo 3, slopes of rays 2, start 1, its slopes 2, reach 1, and whether
+    there are costs."""
+    outputs = COST_STEPS + 5
+    """Channels that it answers with: a logit for each depth, normal 3, log scale of the error 1, logit of "surface"
+    1."""
 
-    @property
-    def granularity(self) -> int:
-        """Both sides of a picture must be multiples of this."""
-        return _FOLD * 2 ** (len(self.config.block_out_channels) - 1)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make one with random weights; the arguments are those of ``FoldedUNet``."""
+        super().__init__(*args, **kwargs)
+        self.gain = nn.Parameter(torch.tensor(_SETTINGS.first_gain))
 
     def forward(
         self,
@@ -114,9 +104,7 @@ class DepthUNet(UNet2DModel):
             (reach.log() - _SETTINGS.middle_log_reach)[:, None, None, None] * ones,
             has_costs[:, None, None, None] * ones,
         ]
-        folded = nn.functional.pixel_unshuffle(torch.cat([fit, *known], dim=1).to(self.dtype), _FOLD)
-        folded = folded.contiguous(memory_format=torch.channels_last)
-        answer = nn.functional.pixel_shuffle(super().forward(folded, 0, return_dict=False)[0], _FOLD).float()
+        answer = self.answer([fit, *known])
         more, normal, scale, surface = answer.split((COST_STEPS, 3, 1, 1), dim=1)
         logits = more + self.gain * fit
         steps = torch.from_numpy(search_offsets(1.0)).to(logits)
@@ -125,23 +113,6 @@ class DepthUNet(UNet2DModel):
         facing = torch.tensor([0.0, 0.0, 1.0], device=normal.device)[None, :, None, None]
         unit = nn.functional.normalize(normal + facing, dim=1)
         return DepthEstimate(offset * span, logits, (scale - 1.5).exp().clamp(1e-3, 2.0) * span, unit, surface)
-
-
-def new_depth_network(channels: Sequence[int], groups: int = 16) -> DepthUNet:
-    """Return a network with random weights.
-
-    Args:
-        channels: of each level; the first is at half the pictures' size.
-        groups: of the normalisation; every level's channels are a multiple of it.
-    """
-    return DepthUNet(
-        down_block_types=("DownBlock2D",) * len(channels),
-        up_block_types=("UpBlock2D",) * len(channels),
-        block_out_channels=tuple(channels),
-        layers_per_block=1,
-        add_attention=False,
-        norm_num_groups=groups,
-    )
 
 
 def load_depth_network(folder: Path) -> DepthUNet:

@@ -2,25 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers import UNet2DModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from relightnerf.diffusion.arguments import with_parents_arguments
 from relightnerf.diffusion.conditions import normalized_depth
+from relightnerf.diffusion.folded_unet import FoldedUNet
 from relightnerf.diffusion.hub import named_model_errors
-from relightnerf.diffusion.sizes import resized, working_size
+from relightnerf.diffusion.sizes import planes, resized, working_size
 from relightnerf.geometry.views import View
 from relightnerf.imaging.joint_bilateral import Kernel, upsampled_chunks
-
-_INPUTS = 9
-"""Channels that the network is shown: photo 3, depth 1, normals 3, slopes 2."""
-_FOLD = 2
-"""Pixels to a side that become channels; part of the weights' shapes."""
 
 
 @dataclass(frozen=True)
@@ -53,26 +46,18 @@ class CorrectionSettings:
 _INPUT_SCALES, _CORRECTION = NormalInputSettings(), CorrectionSettings()
 
 
-@with_parents_arguments
-class NormalUNet(UNet2DModel):
+class NormalUNet(FoldedUNet):
     """A convolutional UNet that corrects the normals of a view.
 
     A fitted field rounds edges off, smears the ground into what stands on it, and is noise where few photos look; the
-    photo shows which it is. The network adds a correction to the normals that it is given, at their own size: two by
-    two pixels are folded into channels and back (Shi et al., CVPR 2016). Before training it corrects nothing.
+    photo shows which it is. The network adds a correction to the normals that it is given, at their own size. Before
+    training it corrects nothing.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Make one with random weights; the arguments are those of ``UNet2DModel`` without its channels."""
-        kwargs["in_channels"], kwargs["out_channels"] = _INPUTS * _FOLD**2, 3 * _FOLD**2
-        super().__init__(*args, **kwargs)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
-
-    @property
-    def granularity(self) -> int:
-        """Both sides of a picture must be multiples of this."""
-        return _FOLD * 2 ** (len(self.config.block_out_channels) - 1)
+    inputs = 9
+    """Channels that the network is shown: photo 3, depth 1, normals 3, slopes 2."""
+    outputs = 3
+    """Of the correction."""
 
     def forward(
         self,
@@ -90,11 +75,8 @@ class NormalUNet(UNet2DModel):
             slopes: x/-z and y/-z of each pixel's ray.
         """
         known = normal.any(dim=1, keepdim=True)
-        inputs = torch.cat([2.0 * photo - 1.0, _relative_log(depth), normal, _INPUT_SCALES.slope_scale * slopes], dim=1)
-        folded = nn.functional.pixel_unshuffle(inputs.to(self.dtype), _FOLD)
-        folded = folded.contiguous(memory_format=torch.channels_last)
-        correction = nn.functional.pixel_shuffle(super().forward(folded, 0, return_dict=False)[0], _FOLD)
-        return nn.functional.normalize(normal.float() + correction.float(), dim=1) * known
+        correction = self.answer([2.0 * photo - 1.0, _relative_log(depth), normal, _INPUT_SCALES.slope_scale * slopes])
+        return nn.functional.normalize(normal.float() + correction, dim=1) * known
 
 
 def _relative_log(depth: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, "batch 1 height width"]:
@@ -127,7 +109,7 @@ def corrected_normals(network: NormalUNet, view: View) -> Float[np.ndarray, "hei
         view: photo and inexact geometry.
     """
     image, far, given, rays = map(
-        _planes, (view.image, view.depth[..., None], view.normal_camera, view.camera.rays_camera())
+        planes, (view.image, view.depth[..., None], view.normal_camera, view.camera.rays_camera())
     )
     height, width = view.camera.height, view.camera.width
     small = working_size(height, width, min(height * width, _CORRECTION.most_pixels), network.granularity)
@@ -141,7 +123,3 @@ def corrected_normals(network: NormalUNet, view: View) -> Float[np.ndarray, "hei
         correction = torch.cat(list(upsampled_chunks(correction, [guide], Kernel(_CORRECTION.radius))), dim=2)
     result = nn.functional.normalize(given + correction, dim=1) * given.any(dim=1, keepdim=True)
     return result[0].movedim(0, -1).numpy()
-
-
-def _planes(values: Float[np.ndarray, "height width channels"]) -> Float[Tensor, "1 channels height width"]:
-    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 0)[None], np.float32))

@@ -1,5 +1,7 @@
-"""Sizes that networks work at."""
+"""Pictures as networks take them, and sizes that networks work at."""
 
+import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -16,3 +18,8 @@ def resized(
 ) -> Float[Tensor, "batch channels tall wide"]:
     """Resize by bilinear interpolation, averaging what falls into a pixel when it shrinks."""
     return nn.functional.interpolate(image, size, mode="bilinear", antialias=True)
+
+
+def planes(values: Float[np.ndarray, "height width channels"]) -> Float[Tensor, "1 channels height width"]:
+    """Return a picture as a batch of one, in single precision."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(values, -1, 0)[None], np.float32))

@@ -302,14 +302,13 @@ def unsure_advice(found: "Mapping[str, float]") -> str | None:
     Args:
         found: content of ``Scene.unsure_path``.
     """
-    from relightnerf.scene import MUCH_UNSURE
+    from relightnerf.scene import MUCH_UNSURE, place_of_help
 
     if found.get("share", 0.0) <= MUCH_UNSURE:
         return None
     advice = f"{found['share']:.0%} of the pixels have unsure geometry"
-    if "azimuth_deg" in found:
-        advice += f"; photos from azimuth {found['azimuth_deg']}, elevation {found['elevation_deg']} degrees would help"
-    return advice
+    place = place_of_help(found)
+    return f"{advice}; photos from {place} would help" if place else advice
 
 
 def _write_preview(scene: "Scene", cameras: "Cameras", columns: int = 4) -> None:

@@ -10,7 +10,7 @@ from relightnerf.cameras import Cameras
 from relightnerf.io.files import read_json
 from relightnerf.io.images import read_array, read_image
 from relightnerf.report_page._views import shared_surface
-from relightnerf.scene import MUCH_UNSURE, Scene
+from relightnerf.scene import MUCH_UNSURE, Scene, place_of_help
 
 FEWEST_PHOTOS = 20
 """All around at two heights, 36 degrees apart; with fewer, surfaces are seen from too few sides."""
@@ -105,8 +105,8 @@ def _geometry(scene: Scene, cameras: Cameras) -> list[Check]:
 def _sure(scene: Scene) -> Check:
     found = read_json(scene.unsure_path)
     advice = "Where geometry is unsure, shadows and shading are, too. "
-    if "azimuth_deg" in found:
-        advice += f"Take photos from azimuth {found['azimuth_deg']}, elevation {found['elevation_deg']} degrees."
+    if place := place_of_help(found):
+        advice += f"Take photos from {place}."
     told = f"geometry is unsure at {found['share']:.0%} of the pixels"
     return Check("Sure geometry", told, f"at most {MUCH_UNSURE:.0%} unsure", found["share"] <= MUCH_UNSURE, advice)
 

@@ -22,6 +22,17 @@ SWEEP = "light_sweep.mp4"
 """File name of the video of a moving light that ``relightnerf run`` makes in ``renders/``."""
 
 
+def place_of_help(unsure: Mapping[str, float]) -> str | None:
+    """Return from where further photos would help, in words; None if that is not known.
+
+    Args:
+        unsure: content of ``Scene.unsure_path``.
+    """
+    if "azimuth_deg" not in unsure:
+        return None
+    return f"azimuth {unsure['azimuth_deg']}, elevation {unsure['elevation_deg']} degrees"
+
+
 class NewerScene(InputError):
     """The scene has a format of a newer version: nothing may be written to it."""
 

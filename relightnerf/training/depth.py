@@ -9,12 +9,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from relightnerf.depth_prior import COST_STEPS, DepthEstimate, DepthUNet, load_depth_network, new_depth_network
+from relightnerf.depth_prior import COST_STEPS, DepthEstimate, DepthUNet, load_depth_network
 from relightnerf.evaluation.metrics import mean_scores
 from relightnerf.imaging.color import to_uint8
 from relightnerf.imaging.contact_sheet import contact_sheet
 from relightnerf.training.config import DepthRun
 from relightnerf.training.data.depth_samples import DepthSamples
+from relightnerf.training.losses import angles_deg, charbonnier
 from relightnerf.training.trainer import Batch, Validation, train
 
 _SHOWN = 12
@@ -82,9 +83,8 @@ class DepthObjective:
             found = self._network(*(sample[name] for name in _INPUTS))
             alone = self._network(*(sample[n] if n != "has_costs" else torch.zeros(1, device=device) for n in _INPUTS))
             kind = ("coarse", "middle", "fine")[number % 3]
-            scores.append(
-                {**_scores(found, sample, f"{kind}/"), **_scores(found, sample), **_scores(alone, sample, "photo_")}
-            )
+            own = _scores(found, sample)
+            scores.append({**own, **_named(f"{kind}/", own), **_named("photo_", _scores(alone, sample))})
             if number < _SHOWN:
                 shown += _pictures(found, alone, sample)
         labels = ["photo", "truth", "normals", "photo's alone", "start", "depth", "true depth", "scale"]
@@ -111,7 +111,7 @@ def depth_loss(found: DepthEstimate, batch: Batch, settings: DepthLossSettings =
     target = target.clamp(-1.0, 1.0)
     count = inside.sum().clamp(min=1.0)
     error = found.offset / span - target
-    offset = ((error.square() + settings.small_offset**2).sqrt() - settings.small_offset) * inside
+    offset = charbonnier(error.square(), settings.small_offset) * inside
     # Laplace: |error| / b + log b, in units of the reach; the error is given, only its size is learned.
     scale = found.scale / span
     likelihood = (error.detach().abs() / scale + scale.log()) * inside
@@ -123,7 +123,7 @@ def depth_loss(found: DepthEstimate, batch: Batch, settings: DepthLossSettings =
     at_low, at_high = (logs.gather(1, (low + step).long()) for step in (0, 1))
     bins = -((1.0 - part) * at_low + part * at_high) * inside
     square = (found.normal - batch["normal"]).square().sum(1, keepdim=True)
-    normal = ((square + settings.small**2).sqrt() - settings.small) * known
+    normal = charbonnier(square, settings.small) * known
     surface = nn.functional.binary_cross_entropy_with_logits(found.surface, known)
     terms = settings.offset * offset + settings.bins * bins + settings.scale * likelihood
     return (
@@ -138,20 +138,23 @@ def train_depth(run: DepthRun) -> list[float]:
         InputError: a setting, the data or the output folder cannot be used.
     """
     torch.manual_seed(run.seed)
-    network = load_depth_network(run.start_from).train() if run.start_from else new_depth_network(run.channels)
+    network = load_depth_network(run.start_from).train() if run.start_from else DepthUNet.of_levels(run.channels)
     return train(run, DepthObjective(run, network))
 
 
-def _scores(found: DepthEstimate, sample: Batch, prefix: str = "") -> dict[str, float]:
+def _scores(found: DepthEstimate, sample: Batch) -> dict[str, float]:
     known = sample["depth"] > 0
     depth = sample["start"] * found.offset.exp()
     off = (depth / sample["depth"].clamp(min=1e-9)).log().abs()[known]
-    cosine = (found.normal * sample["normal"]).sum(1, keepdim=True)[known].clamp(-1.0, 1.0)
     return {
-        f"{prefix}depth": float((off / sample["reach"]).clamp(max=1.0).mean()),
-        f"{prefix}off_2": float((off > 0.02).float().mean()),
-        f"{prefix}normal_deg": float(cosine.arccos().rad2deg().mean()),
+        "depth": float((off / sample["reach"]).clamp(max=1.0).mean()),
+        "off_2": float((off > 0.02).float().mean()),
+        "normal_deg": float(angles_deg(found.normal, sample["normal"], known).mean()),
     }
+
+
+def _named(prefix: str, scores: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}{name}": value for name, value in scores.items()}
 
 
 def _means(scores: list[dict[str, float]]) -> dict[str, float]:

@@ -15,12 +15,11 @@ from relightnerf.imaging.color import to_uint8
 from relightnerf.imaging.contact_sheet import contact_sheet
 from relightnerf.training.config import NormalsRun
 from relightnerf.training.data.normal_samples import NormalSamples
+from relightnerf.training.losses import angles_deg, charbonnier
 from relightnerf.training.trainer import Batch, Validation, check_size, train
 
 _SHOWN = 8
 """Validation samples on the sheet of pictures."""
-_GROUPS = 16
-"""Channels of the network are normalised in so many groups; all levels have multiples of 16."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,7 @@ class NormalsObjective:
         """Return the mean distance of corrected and true normals, nearly squared where it is small."""
         corrected = module(batch["photo"], batch["depth"], batch["normal"], batch["slopes"])
         square = (corrected - batch["truth"]).square().sum(1, keepdim=True)
-        # sqrt(d^2 + s^2) - s is about d^2 / (2 s) for d << s, and d - s for d >> s (Charbonnier et al. 1994)
-        distance = (square + _LOSS.small**2).sqrt() - _LOSS.small
+        distance = charbonnier(square, _LOSS.small)
         return (distance * batch["weight"]).sum() / batch["weight"].sum().clamp(min=1.0)
 
     @torch.no_grad()
@@ -112,17 +110,9 @@ def new_network(run: NormalsRun) -> NormalUNet:
     torch.manual_seed(run.seed)
     if run.start_from:
         return load_normals(run.start_from).train()
-    levels = len(run.channels)
-    return NormalUNet(
-        down_block_types=("DownBlock2D",) * levels,
-        up_block_types=("UpBlock2D",) * levels,
-        block_out_channels=run.channels,
-        layers_per_block=1,
-        add_attention=False,
-        norm_num_groups=_GROUPS,
-    )
+    return NormalUNet.of_levels(run.channels)
 
 
 def _angle_deg(found: Float[Tensor, "1 3 height width"], sample: Batch) -> float:
-    cosine = (found * sample["truth"]).sum(1, keepdim=True)[sample["weight"] > 0]
-    return float(cosine.clamp(-1.0, 1.0).arccos().rad2deg().mean()) if len(cosine) else 0.0
+    angles = angles_deg(found, sample["truth"], sample["weight"] > 0)
+    return float(angles.mean()) if len(angles) else 0.0

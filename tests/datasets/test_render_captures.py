@@ -19,6 +19,7 @@ sys.path.append(str(Path(__file__).parents[2] / "datasets"))
 render_captures = importlib.import_module("render_captures")
 cameras = importlib.import_module("capture_cameras")
 photos = importlib.import_module("capture_photos")
+mitsuba_side = importlib.import_module("demo_mitsuba")
 scenes = importlib.import_module("capture_scenes")
 VIEWS, SIZE = 2, "32x24"
 
@@ -105,7 +106,7 @@ def test_a_kind_is_finite_and_its_paths_are_taken_in_full(kind: str) -> None:
 
 def test_a_light_map_has_its_irradiance_and_a_perfect_camera_changes_nothing() -> None:
     rows = 256
-    radiance = photos.light_map(20.0, 2.0, 0.1, rows)[..., 0] - 0.1
+    radiance = mitsuba_side.disc_bitmap(20.0, 2.0, 0.1, rows)[..., 0] - 0.1
     polar, around = (np.indices(radiance.shape) + 0.5) * np.pi / rows
     cosine = np.maximum(-np.sin(polar) * np.cos(around), 0.0)
     assert (radiance * cosine * (np.pi / rows) ** 2 * np.sin(polar)).sum() == pytest.approx(2.0, rel=1e-4)

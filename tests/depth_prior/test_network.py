@@ -13,7 +13,6 @@ from relightnerf.depth_prior import (
     estimate_view,
     load_depth_network,
     matching_costs,
-    new_depth_network,
     search_offsets,
 )
 from relightnerf.errors import InputError
@@ -23,7 +22,7 @@ from relightnerf.geometry.stereo import StereoView
 @pytest.fixture
 def network() -> DepthUNet:
     torch.manual_seed(0)
-    return new_depth_network((16, 16), groups=4).eval()
+    return DepthUNet.of_levels((16, 16), groups=4).eval()
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from relightnerf.depth_prior import unpacked_costs
 from relightnerf.errors import InputError
-
-_COST_SCALE = 1.25 / 255.0
-"""Of the costs' bytes."""
 
 
 class DepthSamples(Dataset[dict[str, Tensor]]):
@@ -46,9 +44,9 @@ class DepthSamples(Dataset[dict[str, Tensor]]):
         if self._augment:
             place = int(np.random.default_rng([self._seed, 1, around]).permutation(len(self))[place])
         with np.load(self._files[place // self._each]) as arrays:
-            sample = {name: arrays[name][place % self._each] for name in arrays.files if name != "camera"}
+            sample = {name: arrays[name][place % self._each] for name in arrays.files}
         photo = sample["photo"].astype(np.float32) / 255.0
-        costs = sample["costs"].astype(np.float32) * _COST_SCALE
+        costs = unpacked_costs(sample["costs"])
         has_costs = 1.0
         if self._augment:
             gamma, gains = np.exp(rng.normal(0.0, 0.15)), np.exp(rng.normal(0.0, 0.08, 3))
