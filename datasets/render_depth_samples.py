@@ -119,11 +119,13 @@ def _sample(
         "costs": packed_costs(costs),
         "depth": depth.astype(np.float32),
         "normal": np.round(127 * normal).astype(np.int8),
+        "up": own.camera.camera_to_world[2, :3].astype(np.float32),
     }
 
 
 def _constant_start(depth: NDArray[np.float32], rng: Rng) -> NDArray[np.float64]:
-    middle = float(np.median(depth[depth > 0]))
+    """The depth of what is looked at, about: ground and walls that fill the picture may lie far behind it."""
+    middle = float(np.quantile(depth[depth > 0], rng.choice([0.5, rng.uniform(0.05, 0.6)])))
     return np.full(depth.shape, middle * np.exp(rng.normal(0.0, 0.15)))
 
 
@@ -142,9 +144,22 @@ def _spoiled(depth: NDArray[np.float32], item: NDArray[np.int64], reach: float, 
         error += rng.uniform(0.0, 0.25) * bumps / bumps.std()
     things = rng.normal(0.0, 0.35, item.max() + 2) * (rng.random(item.max() + 2) < rng.uniform(0.0, 0.7))
     error += ndimage.gaussian_filter(things[item], rng.uniform(0.3, 2.0))
+    error += _far_off(item, rng)
     smooth = ndimage.gaussian_filter(logs, np.exp(rng.uniform(np.log(0.5), np.log(8.0))))
     blurred = np.clip(smooth - logs, -1.2 * reach, 1.2 * reach) * (rng.random() < 0.7)
     return np.exp(logs + reach * error * rng.uniform(0.1, 1.0) + blurred + rng.normal(0.0, 0.1 * reach))
+
+
+def _far_off(item: NDArray[np.int64], rng: Rng) -> NDArray[np.float64]:
+    """Errors that no search of this reach can mend, in units of the reach: its expected error should say so.
+
+    A field puts large plain things anywhere, mostly in front of the true place.
+    """
+    count = item.max() + 2
+    size = np.exp(rng.uniform(np.log(1.5), np.log(12.0), count)) * np.where(rng.random(count) < 0.75, -1.0, 1.0)
+    things = size * (rng.random(count) < 0.3) * (rng.random() < 0.4)
+    bumps = ndimage.gaussian_filter(rng.standard_normal(item.shape), 12.0, mode="wrap")
+    return ndimage.gaussian_filter(things[item] * (1.0 + 0.3 * bumps / bumps.std()), 1.0)
 
 
 def _cropped(camera: Camera, rng: Rng) -> tuple[Camera, tuple[slice, slice]]:

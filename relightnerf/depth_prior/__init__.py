@@ -26,6 +26,9 @@ from relightnerf.depth_prior._network import (
     load_depth_network,
     shipped_network,
 )
+from relightnerf.depth_prior._plane_labels import LabelSettings, with_planes
+from relightnerf.depth_prior._planes import find_level_planes
+from relightnerf.depth_prior._swept_view import Plane, PlaneSettings
 
 __all__ = [
     "COST_STEPS",
@@ -37,6 +40,9 @@ __all__ = [
     "CostSettings",
     "DepthEstimate",
     "DepthUNet",
+    "LabelSettings",
+    "Plane",
+    "PlaneSettings",
     "Search",
     "SearchPlan",
     "Unsure",
@@ -46,6 +52,7 @@ __all__ = [
     "consensus",
     "estimate_capture",
     "estimate_view",
+    "find_level_planes",
     "load_depth_network",
     "matching_costs",
     "packed_costs",
@@ -53,4 +60,5 @@ __all__ = [
     "shipped_network",
     "unpacked_costs",
     "unsure_geometry",
+    "with_planes",
 ]

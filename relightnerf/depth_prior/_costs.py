@@ -42,10 +42,17 @@ def search_offsets(reach: float) -> Float[np.ndarray, " steps"]:
 
 
 def matching_costs(
+    view: StereoView, others: Sequence[StereoView], start: Float[np.ndarray, "height width"], reach: float
+) -> Float[np.ndarray, "steps height width"]:
+    """Return the costs of the depths that the network is shown: ``costs_at`` the ``search_offsets`` of a reach."""
+    return costs_at(view, others, start, search_offsets(reach))
+
+
+def costs_at(
     view: StereoView,
     others: Sequence[StereoView],
     start: Float[np.ndarray, "height width"],
-    reach: float,
+    offsets: Float[np.ndarray, " steps"],
     settings: CostSettings = _SETTINGS,
 ) -> Float[np.ndarray, "steps height width"]:
     """Return the cost of each depth ``start * exp(offset)``: the mean over the better half of the other views.
@@ -57,15 +64,15 @@ def matching_costs(
     Args:
         view: whose pixels are searched.
         others: at least one, with cameras of any size.
-        start: depth along -z that the search is centred on, world units, known everywhere.
-        reach: how far the search goes to either side, natural logarithm of depth.
+        start: depth along -z, world units, known everywhere.
+        offsets: natural logarithm of depth over the start's.
         settings: of the costs.
 
     Returns:
         Costs in [0, 1.25].
     """
-    own = _grey(view.image)
-    mean, variance = _moments(own, settings)
+    own = grey(view.image)
+    mean, variance = window_moments(own, settings)
     # A pixel's point is its ray times depth, so in another camera all depths lie on turned * exp(offset) + shift.
     rays = view.camera.rays_camera() * start[..., None]
     sides = []
@@ -73,11 +80,11 @@ def matching_costs(
         to_other = np.linalg.inv(other.camera.camera_to_world) @ view.camera.camera_to_world
         # (3, height, width).
         turned = np.moveaxis(rays @ to_other[:3, :3].T, -1, 0).astype(np.float32)
-        sides.append((turned, to_other[:3, 3].astype(np.float32), other.camera, _grey(other.image)))
-    costs = np.empty((COST_STEPS, *start.shape), np.float32)
+        sides.append((turned, to_other[:3, 3].astype(np.float32), other.camera, grey(other.image)))
+    costs = np.empty((len(offsets), *start.shape), np.float32)
     # A place may be hidden from some views, which then see anything: the better half is believed.
     better = (len(sides) + 1) // 2
-    for number, offset in enumerate(search_offsets(reach)):
+    for number, offset in enumerate(offsets):
         each = np.empty((len(sides), *start.shape), np.float32)
         for index, (turned, shift, camera, image) in enumerate(sides):
             # Scaling depth by exp(offset) scales the turned point; only the shift between the cameras stays.
@@ -87,8 +94,8 @@ def matching_costs(
             # ``remap`` has the first pixel's centre at 0, our pictures have it at 0.5. In the camera y goes up.
             column, row = cx - np.float32(0.5) + fx * x / along, cy - np.float32(0.5) - fy * y / along
             seen = cv2.remap(image, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            other_mean, other_variance = _moments(seen, settings)
-            covariance = _window_mean(own * seen, settings) - mean * other_mean
+            other_mean, other_variance = window_moments(seen, settings)
+            covariance = window_mean(own * seen, settings) - mean * other_mean
             inside = (column > -0.5) & (row > -0.5) & (column < camera.width - 0.5) & (row < camera.height - 0.5)
             cost = np.float32(1.0) - covariance / np.sqrt(variance * other_variance)
             each[index] = np.where(inside & (z < 0), cost, np.float32(settings.unseen_cost))
@@ -108,17 +115,18 @@ def unpacked_costs(packed: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*s
     return packed.astype(np.float32) * (_SETTINGS.most_cost / 255.0)
 
 
-def _grey(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
+def grey(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255.0)
 
 
-def _moments(image: np.ndarray, settings: CostSettings) -> tuple[np.ndarray, np.ndarray]:
+def window_moments(image: np.ndarray, settings: CostSettings = _SETTINGS) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and variance of each pixel's window."""
-    mean = _window_mean(image, settings)
+    mean = window_mean(image, settings)
     # E[x^2] - E[x]^2. In float32 it is off by about 1e-7 for values in [0, 1], which the least variance exceeds.
-    variance = _window_mean(image * image, settings) - mean * mean
+    variance = window_mean(image * image, settings) - mean * mean
     return mean, np.maximum(variance, np.float32(settings.least_variance))
 
 
-def _window_mean(image: np.ndarray, settings: CostSettings) -> np.ndarray:
+def window_mean(image: np.ndarray, settings: CostSettings = _SETTINGS) -> np.ndarray:
+    """Return each pixel's mean over its window; borders are mirrored."""
     return cv2.blur(image, (settings.window_px, settings.window_px), borderType=cv2.BORDER_REFLECT)

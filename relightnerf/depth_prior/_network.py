@@ -26,6 +26,8 @@ class DepthInputSettings:
     """Change of log depth over the ray's slope that is not exceeded: 3 is a plane at 72 degrees from facing."""
     middle_log_reach: float = -1.5
     """Natural logarithm of the reach in the middle of those that are trained (0.025 to 1.1)."""
+    most_scale: float = 8.0
+    """Expected error, in units of the reach, that is not exceeded: the truth may lie far outside of the search."""
     first_gain: float = 4.0
     """What a perfect fit adds to a depth's logit before training; it is learned."""
 
@@ -61,9 +63,9 @@ class DepthUNet(FoldedUNet):
     alone decides.
     """
 
-    inputs = COST_STEPS + 10
-    """Channels that the network is shown: costs, photo 3, slopes of rays 2, start 1, its slopes 2, reach 1, and whether
-    there are costs."""
+    inputs = COST_STEPS + 14
+    """Channels that the network is shown: costs, photo 3, slopes of rays 2, start 1, its slopes 2, reach 1, whether
+    there are costs 1, up 3, and how steeply the rays rise 1."""
     outputs = COST_STEPS + 5
     """Channels that it answers with: a logit for each depth, normal 3, log scale of the error 1, logit of "surface"
     1."""
@@ -81,6 +83,7 @@ class DepthUNet(FoldedUNet):
         reach: Float[Tensor, " batch"],
         costs: Float[Tensor, "batch steps height width"],
         has_costs: Float[Tensor, " batch"],
+        up: Float[Tensor, "batch 3"],
     ) -> DepthEstimate:
         """Estimate depth between ``start * exp(-reach)`` and ``start * exp(reach)``.
 
@@ -91,6 +94,8 @@ class DepthUNet(FoldedUNet):
             reach: of the search, natural logarithm of depth.
             costs: of ``matching_costs``; anything where there are none.
             has_costs: 1 or 0.
+            up: unit, camera frame, against gravity; 0 where unknown. Floors face it, and their depth is one unknown
+                height over what the rays fall.
         """
         fit = (1.0 - costs) * has_costs[:, None, None, None]
         logs = start.clamp(min=1e-12).log()
@@ -103,6 +108,9 @@ class DepthUNet(FoldedUNet):
             _start_slopes(logs, slopes),
             (reach.log() - _SETTINGS.middle_log_reach)[:, None, None, None] * ones,
             has_costs[:, None, None, None] * ones,
+            up[:, :, None, None] * ones,
+            # A ray is (x, y, -1); its product with up is its rise for a unit of depth.
+            (up[:, :2, None, None] * slopes).sum(1, keepdim=True) - up[:, 2:, None, None],
         ]
         answer = self.answer([fit, *known])
         more, normal, scale, surface = answer.split((COST_STEPS, 3, 1, 1), dim=1)
@@ -110,9 +118,10 @@ class DepthUNet(FoldedUNet):
         steps = torch.from_numpy(search_offsets(1.0)).to(logits)
         offset = torch.einsum("bshw,s->bhw", logits.softmax(dim=1), steps)[:, None]
         span = reach[:, None, None, None]
+        error = (scale - 1.5).exp().clamp(1e-3, _SETTINGS.most_scale) * span
         facing = torch.tensor([0.0, 0.0, 1.0], device=normal.device)[None, :, None, None]
         unit = nn.functional.normalize(normal + facing, dim=1)
-        return DepthEstimate(offset * span, logits, (scale - 1.5).exp().clamp(1e-3, 2.0) * span, unit, surface)
+        return DepthEstimate(offset * span, logits, error, unit, surface)
 
 
 def load_depth_network(folder: Path) -> DepthUNet:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 STEPS = {"quick": 1500, "full": 5000, "large": 6000}
 """Training steps of the base field by preset."""
-GEOMETRY_VERSION = 3
-"""Of how geometry is found: 1 and 2 are by stereo near a field's depth, 3 by the depth network."""
+GEOMETRY_VERSION = 4
+"""Of how geometry is found: 1 and 2 are by stereo near a field's depth, 3 by the depth network, 4 by one that knows
+where up is, and by level planes."""
 _UNAIDED = 1 / 3
 """Share of the steps in which only photos count. They tell outlines, also of what is plain; known depth of what lies
 behind a plain thing would be in their way, and the thing would be painted onto it."""
@@ -195,17 +196,31 @@ def _write_agreed(
 ) -> None:
     """Write the depth that some cameras' photos agree on, searched from the depths that ``starts`` gives."""
     import cv2
+    import numpy as np
 
-    from relightnerf.depth_prior import agreed_depths, estimate_capture, shipped_network
+    from relightnerf.depth_prior import (
+        agreed_depths,
+        estimate_capture,
+        find_level_planes,
+        shipped_network,
+        with_planes,
+    )
+    from relightnerf.field.dataparser import scene_frame
+    from relightnerf.geometry.stereo import StereoView
     from relightnerf.io.images import read_image, write_array
 
     paths = [folder / f"{name}.npy" for name in cameras.names]
     if all(path.is_file() for path in paths):
         return
     photos = [read_image(scene.image_path(name)) for name in cameras.names]
-    estimates = estimate_capture(shipped_network(device), cameras, photos, starts(), plan.passes)
+    up = np.array(scene.world_up)
+    estimates = estimate_capture(shipped_network(device), cameras, photos, starts(), plan.passes, up)
     size = estimates[0].camera.width, estimates[0].camera.height
     small = [cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for photo in photos]
+    if plan.level_planes:
+        views = [StereoView(e.camera, photo, e.depth) for e, photo in zip(estimates, small, strict=True)]
+        planes = find_level_planes(views, up, scene_frame(scene, cameras).center)
+        estimates = with_planes(estimates, views, planes, 0.5 * plan.most_scale)
     for path, depth in zip(paths, agreed_depths(estimates, small, plan.most_scale), strict=True):
         write_array(path, depth)
 

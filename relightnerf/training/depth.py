@@ -20,7 +20,7 @@ from relightnerf.training.trainer import Batch, Validation, train
 
 _SHOWN = 12
 """Validation samples on the sheet of pictures."""
-_INPUTS = ("photo", "slopes", "start", "reach", "costs", "has_costs")
+_INPUTS = ("photo", "slopes", "start", "reach", "costs", "has_costs", "up")
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class DepthLossSettings:
     """Weight of the distance of unit normals."""
     scale: float = 0.05
     """Weight of the likelihood of the error's expected size."""
+    most_missed: float = 8.0
+    """Errors in units of the reach count as no larger, for the likelihood."""
     surface: float = 0.1
     """Weight of the cross entropy of "surface"."""
     small: float = 0.05
@@ -108,13 +110,14 @@ def depth_loss(found: DepthEstimate, batch: Batch, settings: DepthLossSettings =
     target = torch.where(known > 0, batch["depth"], batch["start"]).div(batch["start"]).log() / span
     # Where the truth lies outside of the search, the nearest end is right, and little is to be learned.
     inside = known * torch.where(target.abs() < 1.0, 1.0, 0.2)
+    # Laplace: |error| / b + log b, in units of the reach; the error is given, only its size is learned. Here truth
+    # outside of the search counts in full: that it is not within is what the scale has to say.
+    scale = found.scale / span
+    missed = (found.offset / span - target).detach().abs().clamp(max=settings.most_missed)
+    likelihood = (missed / scale + scale.log()) * known
     target = target.clamp(-1.0, 1.0)
     count = inside.sum().clamp(min=1.0)
-    error = found.offset / span - target
-    offset = charbonnier(error.square(), settings.small_offset) * inside
-    # Laplace: |error| / b + log b, in units of the reach; the error is given, only its size is learned.
-    scale = found.scale / span
-    likelihood = (error.detach().abs() / scale + scale.log()) * inside
+    offset = charbonnier((found.offset / span - target).square(), settings.small_offset) * inside
     # The target lies between two of the depths, and is shared out to them.
     place = (target + 1.0) / 2.0 * (COST_STEPS - 1)
     low = place.floor().clamp(0, COST_STEPS - 2)
@@ -125,10 +128,9 @@ def depth_loss(found: DepthEstimate, batch: Batch, settings: DepthLossSettings =
     square = (found.normal - batch["normal"]).square().sum(1, keepdim=True)
     normal = charbonnier(square, settings.small) * known
     surface = nn.functional.binary_cross_entropy_with_logits(found.surface, known)
-    terms = settings.offset * offset + settings.bins * bins + settings.scale * likelihood
-    return (
-        terms.sum() / count + settings.normal * normal.sum() / known.sum().clamp(min=1.0) + settings.surface * surface
-    )
+    searched = (settings.offset * offset + settings.bins * bins).sum() / count
+    everywhere = (settings.normal * normal + settings.scale * likelihood).sum() / known.sum().clamp(min=1.0)
+    return searched + everywhere + settings.surface * surface
 
 
 def train_depth(run: DepthRun) -> list[float]:

@@ -14,6 +14,7 @@ from relightnerf.geometry.normals import depth_normals
 from relightnerf.geometry.stereo import StereoView
 
 SIZE = (128, 96)
+UP = np.array([0.0, 0.0, 1.0])
 PASSES = (Search(0.1, 128 * 96), Search(0.04, 128 * 96))
 
 
@@ -33,7 +34,7 @@ def _bent(depth: np.ndarray, seed: int) -> np.ndarray:
 def _found(network: DepthUNet, texture: Callable[[np.ndarray], np.ndarray]) -> list[ViewEstimate]:
     views = ball_views(texture, *SIZE)
     bent = [_bent(view.depth, number) for number, view in enumerate(views)]
-    return estimate_capture(network, Cameras.stack([v.camera for v in views]), images_of(views), bent, PASSES)
+    return estimate_capture(network, Cameras.stack([v.camera for v in views]), images_of(views), bent, PASSES, UP)
 
 
 def _errors(estimate: ViewEstimate, seed: int) -> tuple[float, float]:
@@ -74,5 +75,5 @@ def test_what_views_agree_on_is_right(
 def test_a_single_view_agrees_with_nobody(network: DepthUNet) -> None:
     view: StereoView = ball_views(waves, *SIZE)[2]
     cameras = Cameras.stack([replace(view.camera, name="only")])
-    estimates = estimate_capture(network, cameras, [view.image], [view.depth], PASSES)
+    estimates = estimate_capture(network, cameras, [view.image], [view.depth], PASSES, UP)
     assert not agreed_depths(estimates, [view.image], 0.004)[0].any()

@@ -1,0 +1,158 @@
+"""A view that planes are swept through: how well the photos of its neighbours fit on a plane."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from relightnerf.cameras import Camera
+from relightnerf.depth_prior._costs import grey, window_mean, window_moments
+from relightnerf.geometry.stereo import StereoView
+
+_DARK = 0.05
+"""Is added to sRGB values before ratios are taken, which noise would decide in the dark."""
+
+
+@dataclass(frozen=True)
+class PlaneSettings:
+    """What tunes the sweep. Distances are parts of the cameras' typical distance to what they look at."""
+
+    most_views: int = 16
+    """So many views, evenly chosen, are swept."""
+    others: int = 4
+    """Other views that a view is compared with; the better half counts."""
+    least_variance: float = 2e-4
+    """Variance of a window of grey values in [0, 1] from which it votes: 3.6 steps of 8 bits, squared."""
+    most_cost: float = 0.5
+    """Cost (1 less correlation) from which a window does not vote."""
+    heights: tuple[float, float] = (-1.2, 0.4)
+    """Planes that are tried, over the place that the photos look at."""
+    height_step: float = 0.015
+    """From one to the next. At a camera 30 degrees above a plane, a step is 3 % of the depth, about what moves a pixel
+    of a view beside by one."""
+    nearest: float = 0.1
+    """A plane that is nearer to a camera than this is not seen there."""
+    farthest: float = 6.0
+    """Nor is one beyond this."""
+    least_share: float = 0.05
+    """Share of the votes that a plane needs, together with those one step beside it."""
+    prominence: float = 2.0
+    """A plane has so many times the votes of the planes around it, at least."""
+    around: int = 8
+    """Steps to either side that count as around."""
+    most: int = 6
+    """Planes that are kept."""
+    tilts_deg: tuple[float, ...] = (1.0, 0.5, 0.25)
+    """Angles by which planes are tilted as long as that fits better: up is known no better than by a few degrees."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The points X with ``normal_world @ X == offset``; the normal has unit length."""
+
+    normal_world: Float[np.ndarray, "3"]
+    offset: float
+
+    def depth(self, camera: Camera) -> Float[np.ndarray, "height width"]:
+        """Return its depth along a camera's -z, world units; 0 where it is not seen."""
+        towards = camera.rays_camera() @ (self.normal_world @ camera.camera_to_world[:3, :3])
+        along = (self.offset - camera.position @ self.normal_world) / np.where(towards == 0, 1e-12, towards)
+        return np.where(along > 0, along, 0.0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two views.
+
+    With n . X = d in the first camera's frame, a pixel (column, row, 1) of it is seen by the second at the homography
+    (turn + shift (n . back) / d) of it.
+    """
+
+    turn: Float[np.ndarray, "3 3"]
+    shift: Float[np.ndarray, "3"]
+    view: StereoView
+    image: Float[np.ndarray, "height width"]
+
+
+class SweptView:
+    """One view and those that it is compared with."""
+
+    def __init__(self, view: StereoView, others: Sequence[StereoView], settings: PlaneSettings) -> None:
+        self._view, self._settings = view, settings
+        self._grey = grey(view.image)
+        self._mean, self._variance = window_moments(self._grey)
+        self.votes: Bool[np.ndarray, "height width"] = self._variance > settings.least_variance
+        self._back = np.linalg.inv(_lens(view))
+        self._pairs = []
+        for other in others:
+            to_other = np.linalg.inv(other.camera.camera_to_world) @ view.camera.camera_to_world
+            lens = _lens(other)
+            self._pairs.append(
+                _Pair(lens @ to_other[:3, :3] @ self._back, lens @ to_other[:3, 3], other, grey(other.image))
+            )
+
+    def cost(self, plane: Plane) -> Float[np.ndarray, "height width"]:
+        """Return how badly the photos fit together on a plane: the mean over the better half of the other views."""
+        each = np.empty((len(self._pairs), *self._grey.shape), np.float32)
+        for index, pair in enumerate(self._pairs):
+            seen = self._warped(pair.image, self._homography(pair, plane))
+            mean, variance = window_moments(seen)
+            covariance = window_mean(self._grey * seen) - self._mean * mean
+            each[index] = np.where(seen >= 0, 1.0 - covariance / np.sqrt(self._variance * variance), 1.0)
+        return np.where(self.seen(plane), _better_half(each), np.float32(2.0))
+
+    def difference(self, plane: Plane) -> Float[np.ndarray, "height width"]:
+        """Return how far colours differ on a plane, of sRGB values in [0, 1], by all other views but the worst.
+
+        A view that does not see a place says nothing against it.
+        """
+        each = []
+        own = self._view.image.astype(np.float32) / 255.0
+        for pair in self._pairs:
+            seen = self._warped(pair.view.image.astype(np.float32) / 255.0, self._homography(pair, plane))
+            inside = seen[..., 0] >= 0
+            # Photos differ in exposure; most of what lies on the plane has the same colour in both.
+            gain = np.median((own[inside] + _DARK) / (seen[inside] + _DARK), axis=0) if inside.any() else 1.0
+            each.append(np.where(inside, np.abs(gain * seen - own).max(axis=-1), 0.0))
+        return np.sort(np.stack(each), axis=0)[max(len(each) - 2, 0)]
+
+    def fit(self, plane: Plane, voters: Bool[np.ndarray, "height width"]) -> float:
+        """Return how well the photos fit together on a plane, over the windows that voted for it."""
+        return float(np.maximum(self._settings.most_cost - self.cost(plane), 0.0)[voters].sum())
+
+    def votes_for(
+        self, planes: Sequence[Plane]
+    ) -> tuple[Int[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
+        """Return which of several planes each window votes for, the one that fits it best, and what the vote counts."""
+        costs = np.stack([self.cost(plane) for plane in planes])
+        return costs.argmin(axis=0), np.maximum(self._settings.most_cost - costs.min(axis=0), 0.0) * self.votes
+
+    def seen(self, plane: Plane) -> Bool[np.ndarray, "height width"]:
+        """Return where a plane is seen at a usable distance."""
+        depth, typical = plane.depth(self._view.camera), float(np.median(self._view.depth))
+        return (depth > self._settings.nearest * typical) & (depth < self._settings.farthest * typical)
+
+    def _homography(self, pair: _Pair, plane: Plane) -> Float[np.ndarray, "3 3"]:
+        camera = self._view.camera
+        normal = plane.normal_world @ camera.camera_to_world[:3, :3]
+        distance = plane.offset - camera.position @ plane.normal_world
+        return pair.turn + np.outer(pair.shift, normal @ self._back) / (distance if abs(distance) > 1e-9 else 1e-9)
+
+    def _warped(self, image: np.ndarray, homography: Float[np.ndarray, "3 3"]) -> np.ndarray:
+        """Return what another view sees at the pixels' places on a plane; -1 where its picture ends."""
+        flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, self._grey.shape[::-1]
+        outside = (-1.0,) * 3
+        return cv2.warpPerspective(image, homography, size, None, flags, cv2.BORDER_CONSTANT, outside)
+
+
+def _better_half(each: Float[np.ndarray, "others height width"]) -> Float[np.ndarray, "height width"]:
+    better = (len(each) + 1) // 2
+    return np.partition(each, better - 1, axis=0)[:better].mean(axis=0)
+
+
+def _lens(view: StereoView) -> Float[np.ndarray, "3 3"]:
+    """Return the matrix from camera coordinates (OpenGL) to pixels as OpenCV counts them: the first's centre is 0."""
+    fx, fy, cx, cy = view.camera.intrinsics
+    return np.array([[fx, 0.0, -(cx - 0.5)], [0.0, -fy, -(cy - 0.5)], [0.0, 0.0, -1.0]])
