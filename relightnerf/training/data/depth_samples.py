@@ -25,7 +25,7 @@ class DepthSamples(Dataset[dict[str, Tensor]]):
         up_spread_deg: spread of its error to either side; captures tell it no better.
 
     Raises:
-        InputError: there are no scenes.
+        InputError: there are no scenes, or they are of a version that did not know up.
     """
 
     def __init__(
@@ -43,6 +43,8 @@ class DepthSamples(Dataset[dict[str, Tensor]]):
         self._seed, self._augment, self._without = seed, augment, without_costs
         self._without_up, self._up_spread = without_up, np.deg2rad(up_spread_deg)
         with np.load(self._files[0]) as arrays:
+            if "up" not in arrays.files:
+                raise InputError(f"{self._files[0]}: does not say where up is", "render the scenes again")
             self._each = len(arrays["reach"])
 
     def __len__(self) -> int:
