@@ -71,8 +71,7 @@ def costs_at(
     Returns:
         Costs in [0, 1.25].
     """
-    own = grey(view.image)
-    mean, variance = window_moments(own, settings)
+    windows = Windows(view.image, settings)
     # A pixel's point is its ray times depth, so in another camera all depths lie on turned * exp(offset) + shift.
     rays = view.camera.rays_camera() * start[..., None]
     sides = []
@@ -82,8 +81,6 @@ def costs_at(
         turned = np.moveaxis(rays @ to_other[:3, :3].T, -1, 0).astype(np.float32)
         sides.append((turned, to_other[:3, 3].astype(np.float32), other.camera, grey(other.image)))
     costs = np.empty((len(offsets), *start.shape), np.float32)
-    # A place may be hidden from some views, which then see anything: the better half is believed.
-    better = (len(sides) + 1) // 2
     for number, offset in enumerate(offsets):
         each = np.empty((len(sides), *start.shape), np.float32)
         for index, (turned, shift, camera, image) in enumerate(sides):
@@ -94,15 +91,37 @@ def costs_at(
             # ``remap`` has the first pixel's centre at 0, our pictures have it at 0.5. In the camera y goes up.
             column, row = cx - np.float32(0.5) + fx * x / along, cy - np.float32(0.5) - fy * y / along
             seen = cv2.remap(image, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            other_mean, other_variance = window_moments(seen, settings)
-            covariance = window_mean(own * seen, settings) - mean * other_mean
             inside = (column > -0.5) & (row > -0.5) & (column < camera.width - 0.5) & (row < camera.height - 0.5)
-            cost = np.float32(1.0) - covariance / np.sqrt(variance * other_variance)
-            each[index] = np.where(inside & (z < 0), cost, np.float32(settings.unseen_cost))
-        if better < len(sides):
-            each.partition(better - 1, axis=0)
-        costs[number] = each[:better].mean(axis=0)
+            each[index] = np.where(inside & (z < 0), windows.cost(seen), np.float32(settings.unseen_cost))
+        costs[number] = better_half(each)
     return np.clip(costs, 0.0, settings.most_cost)
+
+
+class Windows:
+    """The windows about a view's pixels, and how they correlate with what other views see there.
+
+    Attributes:
+        grey: values in [0, 1].
+        variance: of each window, at least the settings' least one.
+    """
+
+    def __init__(self, image: UInt8[np.ndarray, "height width 3"], settings: CostSettings = _SETTINGS) -> None:
+        """Take the view's 8-bit sRGB picture."""
+        self._settings = settings
+        self.grey = grey(image)
+        self._mean, self.variance = _moments(self.grey, settings)
+
+    def cost(self, seen: Float[np.ndarray, "height width"]) -> Float[np.ndarray, "height width"]:
+        """Return 1 minus the correlation with the grey values that another view sees at each pixel's place."""
+        mean, variance = _moments(seen, self._settings)
+        covariance = _window_mean(self.grey * seen, self._settings) - self._mean * mean
+        return np.float32(1.0) - covariance / np.sqrt(self.variance * variance)
+
+
+def better_half(each: Float[np.ndarray, "others height width"]) -> Float[np.ndarray, "height width"]:
+    """Return the mean over the better half of the other views' costs: a place may be hidden from some of them."""
+    better = (len(each) + 1) // 2
+    return np.partition(each, better - 1, axis=0)[:better].mean(axis=0)
 
 
 def packed_costs(costs: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
@@ -116,17 +135,17 @@ def unpacked_costs(packed: UInt8[np.ndarray, "*shape"]) -> Float[np.ndarray, "*s
 
 
 def grey(image: UInt8[np.ndarray, "height width 3"]) -> Float[np.ndarray, "height width"]:
+    """Return grey values in [0, 1] of an 8-bit sRGB picture."""
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / np.float32(255.0)
 
 
-def window_moments(image: np.ndarray, settings: CostSettings = _SETTINGS) -> tuple[np.ndarray, np.ndarray]:
+def _moments(image: np.ndarray, settings: CostSettings) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and variance of each pixel's window."""
-    mean = window_mean(image, settings)
+    mean = _window_mean(image, settings)
     # E[x^2] - E[x]^2. In float32 it is off by about 1e-7 for values in [0, 1], which the least variance exceeds.
-    variance = window_mean(image * image, settings) - mean * mean
+    variance = _window_mean(image * image, settings) - mean * mean
     return mean, np.maximum(variance, np.float32(settings.least_variance))
 
 
-def window_mean(image: np.ndarray, settings: CostSettings = _SETTINGS) -> np.ndarray:
-    """Return each pixel's mean over its window; borders are mirrored."""
+def _window_mean(image: np.ndarray, settings: CostSettings) -> np.ndarray:
     return cv2.blur(image, (settings.window_px, settings.window_px), borderType=cv2.BORDER_REFLECT)

@@ -105,7 +105,12 @@ def _with_planes(
     costs = np.stack([swept.cost(plane) for plane in planes])
     (own,) = costs_at(view, others, estimate.depth, np.zeros(1))
     possible = np.stack([swept.seen(plane) & (swept.difference(plane) < settings.same_colour) for plane in planes])
-    believed = np.stack([_believed(estimate, plane, settings) for plane in planes]) * possible
+    normals = np.stack([plane.normal_world for plane in planes]) @ view.camera.camera_to_world[:3, :3]
+    # How far the network believes in each plane, in [0, 1]: by its normals, and by its depth too.
+    facing = np.stack([_facing(estimate.normal @ normal, settings) for normal in normals])
+    missed = np.abs(np.log(np.maximum(depths, 1e-9) / estimate.depth))
+    expected = settings.scales * np.maximum(estimate.scale, settings.least_scale)
+    believed = facing * np.exp(-missed / expected) * possible
     # Evidence for each plane, and last for none of them: by windows that match, else by what the network says.
     every = np.concatenate([np.where(possible, costs, 2.0), own[None]])
     fits = np.maximum(_SWEEP.most_cost - every, 0.0) * (every < every.min(axis=0) + settings.ahead) * swept.votes
@@ -121,43 +126,34 @@ def _with_planes(
     told = np.where(matched > 0, fits / np.maximum(matched, 1e-9), prior)
     shares = _walked(told, weight, view.image, settings)
     label = shares[:-1].argmax(axis=0)
-    share, allowed, depth = (np.take_along_axis(of, label[None], 0)[0] for of in (shares, possible, depths))
+    of_label = (np.take_along_axis(of, label[None], 0)[0] for of in (shares, possible, depths, missed))
+    share, allowed, depth, off = of_label
     chosen = (share > settings.least) & allowed & ~elsewhere
-    missed = np.abs(np.log(np.maximum(depth, 1e-9) / estimate.depth))
-    chosen &= (estimate.scale > settings.sure_scale) | (missed < settings.contradicted * estimate.scale)
-    chosen &= _facing(estimate, planes, np.where(chosen, label, -1), settings)
+    chosen &= (estimate.scale > settings.sure_scale) | (off < settings.contradicted * estimate.scale)
+    chosen &= _large_parts(facing, np.where(chosen, label, -1), settings)
     depth = np.where(chosen, depth, estimate.depth)
-    normals = np.stack([plane.normal_world for plane in planes]) @ view.camera.camera_to_world[:3, :3]
     normal = np.where(chosen[..., None], normals[label], estimate.normal)
     surface = np.where(chosen, 1.0, estimate.surface)
     return replace(estimate, depth=depth, normal=normal, scale=np.where(chosen, scale, estimate.scale), surface=surface)
 
 
-def _believed(estimate: ViewEstimate, plane: Plane, settings: LabelSettings) -> Float[np.ndarray, "height width"]:
-    """Return how far the network believes in a plane, in [0, 1]."""
-    missed = np.abs(np.log(np.maximum(plane.depth(estimate.camera), 1e-9) / estimate.depth))
-    expected = settings.scales * np.maximum(estimate.scale, settings.least_scale)
-    return _facing_belief(estimate, plane, settings) * np.exp(-missed / expected)
+def _facing(cosine: Float[np.ndarray, "height width"], settings: LabelSettings) -> Float[np.ndarray, "height width"]:
+    """Return how far normals speak for a plane, in [0, 1], by the cosines of their angles to its own."""
+    return np.exp(-((np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))) / settings.normal_deg) ** 2))
 
 
-def _facing(
-    estimate: ViewEstimate, planes: Sequence[Plane], label: Int[np.ndarray, "height width"], settings: LabelSettings
+def _large_parts(
+    facing: Float[np.ndarray, "planes height width"], label: Int[np.ndarray, "height width"], settings: LabelSettings
 ) -> Bool[np.ndarray, "height width"]:
-    """Return the connected parts of each plane whose normals by the network are near the plane's, on the whole."""
+    """Return the large connected parts of each plane that the network's normals speak for, on the whole."""
     kept = np.zeros(label.shape, bool)
-    for number, plane in enumerate(planes):
-        believed = _facing_belief(estimate, plane, settings)
+    for number, believed in enumerate(facing):
         count, part = cv2.connectedComponents((label == number).astype(np.uint8), connectivity=4)
         pixels = np.bincount(part.ravel(), minlength=count)
-        facing = np.bincount(part.ravel(), believed.ravel(), count) > settings.least_facing * pixels
-        good = (pixels > settings.least_part * label.size) & facing
+        good = pixels > settings.least_part * label.size
+        good &= np.bincount(part.ravel(), believed.ravel(), count) > settings.least_facing * pixels
         kept |= (label == number) & good[part] & (believed > settings.least_believed)
     return kept
-
-
-def _facing_belief(estimate: ViewEstimate, plane: Plane, settings: LabelSettings) -> Float[np.ndarray, "height width"]:
-    cosine = estimate.normal @ (plane.normal_world @ estimate.camera.camera_to_world[:3, :3])
-    return np.exp(-((np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))) / settings.normal_deg) ** 2))
 
 
 def _walked(

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from relightnerf.cameras import Camera
-from relightnerf.depth_prior._costs import grey, window_mean, window_moments
+from relightnerf.depth_prior._costs import Windows, better_half, grey
 from relightnerf.geometry.stereo import StereoView
 
 _DARK = 0.05
@@ -81,9 +81,8 @@ class SweptView:
 
     def __init__(self, view: StereoView, others: Sequence[StereoView], settings: PlaneSettings) -> None:
         self._view, self._settings = view, settings
-        self._grey = grey(view.image)
-        self._mean, self._variance = window_moments(self._grey)
-        self.votes: Bool[np.ndarray, "height width"] = self._variance > settings.least_variance
+        self._windows = Windows(view.image)
+        self.votes: Bool[np.ndarray, "height width"] = self._windows.variance > settings.least_variance
         self._back = np.linalg.inv(_lens(view))
         self._pairs = []
         for other in others:
@@ -95,13 +94,11 @@ class SweptView:
 
     def cost(self, plane: Plane) -> Float[np.ndarray, "height width"]:
         """Return how badly the photos fit together on a plane: the mean over the better half of the other views."""
-        each = np.empty((len(self._pairs), *self._grey.shape), np.float32)
+        each = np.empty((len(self._pairs), *self.votes.shape), np.float32)
         for index, pair in enumerate(self._pairs):
             seen = self._warped(pair.image, self._homography(pair, plane))
-            mean, variance = window_moments(seen)
-            covariance = window_mean(self._grey * seen) - self._mean * mean
-            each[index] = np.where(seen >= 0, 1.0 - covariance / np.sqrt(self._variance * variance), 1.0)
-        return np.where(self.seen(plane), _better_half(each), np.float32(2.0))
+            each[index] = np.where(seen >= 0, self._windows.cost(seen), 1.0)
+        return np.where(self.seen(plane), better_half(each), np.float32(2.0))
 
     def difference(self, plane: Plane) -> Float[np.ndarray, "height width"]:
         """Return how far colours differ on a plane, of sRGB values in [0, 1], by all other views but the worst.
@@ -142,14 +139,9 @@ class SweptView:
 
     def _warped(self, image: np.ndarray, homography: Float[np.ndarray, "3 3"]) -> np.ndarray:
         """Return what another view sees at the pixels' places on a plane; -1 where its picture ends."""
-        flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, self._grey.shape[::-1]
+        flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, self.votes.shape[::-1]
         outside = (-1.0,) * 3
         return cv2.warpPerspective(image, homography, size, None, flags, cv2.BORDER_CONSTANT, outside)
-
-
-def _better_half(each: Float[np.ndarray, "others height width"]) -> Float[np.ndarray, "height width"]:
-    better = (len(each) + 1) // 2
-    return np.partition(each, better - 1, axis=0)[:better].mean(axis=0)
 
 
 def _lens(view: StereoView) -> Float[np.ndarray, "3 3"]:
