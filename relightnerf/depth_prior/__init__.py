@@ -18,6 +18,7 @@ from relightnerf.depth_prior._estimate import (
     SearchPlan,
     estimate_capture,
     estimate_view,
+    photo_normals,
 )
 from relightnerf.depth_prior._estimate_types import ViewEstimate
 from relightnerf.depth_prior._network import (
@@ -56,6 +57,7 @@ __all__ = [
     "load_depth_network",
     "matching_costs",
     "packed_costs",
+    "photo_normals",
     "search_offsets",
     "shipped_network",
     "unpacked_costs",

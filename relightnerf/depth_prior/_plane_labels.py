@@ -1,4 +1,4 @@
-"""Which pixels show a plane: those that match on it, and those of the same colour around them."""
+"""Which pixels show a plane: those that face its way, and that other views see in the same colour there."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +10,7 @@ import scipy.sparse
 import scipy.sparse.linalg
 from jaxtyping import Bool, Float, Int
 
+from relightnerf.cameras import Camera
 from relightnerf.depth_prior._costs import costs_at
 from relightnerf.depth_prior._estimate_types import ViewEstimate
 from relightnerf.depth_prior._swept_view import Plane, PlaneSettings, SweptView
@@ -22,137 +23,184 @@ class LabelSettings:
 
     ahead: float = 0.1
     """A plane's cost may exceed that of the best other explanation by so much."""
+    elsewhere: float = 2.0
+    """A window that fits so many times better at the network's depth than on any plane shows none."""
     same_colour: float = 0.05
     """Other views see a place of a plane in the same colour, up to this difference of sRGB values in [0, 1]."""
-    prior: float = 0.002
-    """Weight of what the network says about a pixel, next to a window that matches."""
-    doubt: float = 0.25
-    """Probability of a plane where the network does not believe in it."""
-    free: float = 0.3
-    """The same of anything else; both are made to add up to 1."""
-    normal_deg: float = 30.0
-    """Angle between the network's normal and a plane's at which it believes in the plane by 1/e."""
-    scales: float = 3.0
-    """The same for depth, in expected errors."""
-    least_scale: float = 0.02
-    """Expected error that is taken at least, for that."""
-    elsewhere: float = 0.1
-    """Weight of a window that fits on no plane but at the network's depth."""
-    least_facing: float = 0.25
-    """Mean belief by normals, in [0, 1], that a connected part of a plane needs."""
-    least_believed: float = 0.018
-    """The same of each pixel: its normal is within 60 degrees of the plane's; those of walls are not."""
     least_part: float = 0.02
     """Share of the picture that a connected part of a plane needs: grounds and table-tops are large."""
     sure_scale: float = 0.008
     """Where the network expects no larger error of log depth, it knows better than a plane that it contradicts."""
     contradicted: float = 8.0
     """It does if the plane is off by so many expected errors."""
+    least_off: float = 0.02
+    """And by so much of log depth: no more is asked of the network's depth, or of a plane's."""
+    extent: float = 2.5
+    """A plane above the lowest ends at so many standard deviations of where windows matched on it: an even rectangle's
+    corners lie at 2.45."""
     spread: float = 10.0
-    """Weight of a pixel's neighbours of the same colour."""
+    """Weight of a pixel's neighbours of the same colour, next to a window that matches."""
     edge: float = 0.03
     """Difference of neighbours' colours at which they tell one another little."""
-    least: float = 0.5
-    """Probability from which a plane is taken."""
+    nothing: float = 1e-4
+    """Weight of not knowing which plane it is."""
 
 
 _SWEEP = PlaneSettings()
 _LABELS = LabelSettings()
+_LEAST_POINTS = 3
+"""Points that span a plane."""
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What a view tells of planes.
+
+    Attributes:
+        fits: how much windows that match speak for each plane, 0 or more.
+        possible: that a pixel shows the plane: it faces its way, other views see the same colour there, and no window
+            about it matches elsewhere.
+    """
+
+    fits: Float[np.ndarray, "planes height width"]
+    possible: Bool[np.ndarray, "planes height width"]
 
 
 def with_planes(
     estimates: Sequence[ViewEstimate],
     views: Sequence[StereoView],
+    normals: Sequence[Float[np.ndarray, "height width 3"]],
     planes: Sequence[Plane],
     scale: float,
     settings: LabelSettings = _LABELS,
 ) -> list[ViewEstimate]:
     """Return the estimates with the planes' depth where a view shows one of them.
 
-    Windows that match on a plane show it, and so do pixels of the same colour around them (random walks, Grady, PAMI
-    2006), unless other views see another colour there, or the network speaks against it.
+    Inside of plain surfaces nothing matches. A pixel is taken to show a plane if its photo alone says that it faces
+    that way, other views see the same colour at that place, and the network is not sure of something else. Which of
+    several planes it shows is told by windows that match on one of them, through pixels of the same colour (random
+    walks, Grady, PAMI 2006).
 
     Args:
         estimates: of one capture.
         views: the same, at the same size.
-        planes: that may be seen.
+        normals: of the views, unit, camera frame, as each photo alone tells them.
+        planes: parallel ones that may be seen.
         scale: expected error of log depth that is set there.
         settings: what counts.
     """
     if not planes:
         return [*estimates]
+    near = [neighbours(views, index)[: _SWEEP.others] for index in range(len(views))]
 
-    def one(index: int) -> ViewEstimate:
-        beside = [views[other] for other in neighbours(views, index)[: _SWEEP.others]]
-        if not beside:
-            return estimates[index]
-        return _with_planes(estimates[index], views[index], beside, planes, scale, settings)
+    def told(index: int) -> _Evidence:
+        swept = SweptView(views[index], normals[index], [views[other] for other in near[index]], _SWEEP)
+        return _evidence(
+            swept, estimates[index], views[index], [views[other] for other in near[index]], planes, settings
+        )
 
     with ThreadPoolExecutor() as pool:
-        return [*pool.map(one, range(len(views)))]
+        known = [index for index, beside in enumerate(near) if beside]
+        evidence = dict(zip(known, pool.map(told, known), strict=True))
+        ends = _extents(planes, [(views[index].camera, evidence[index]) for index in known], settings)
+
+        def labelled(index: int) -> ViewEstimate:
+            return _labelled(estimates[index], views[index], evidence[index], planes, ends, scale, settings)
+
+        found = dict(zip(known, pool.map(labelled, known), strict=True))
+    return [found.get(index, estimate) for index, estimate in enumerate(estimates)]
 
 
-def _with_planes(
+def _evidence(
+    swept: SweptView,
     estimate: ViewEstimate,
     view: StereoView,
     others: Sequence[StereoView],
     planes: Sequence[Plane],
+    settings: LabelSettings,
+) -> _Evidence:
+    possible = np.stack([swept.seen(plane) & (swept.difference(plane) < settings.same_colour) for plane in planes])
+    costs = np.stack([swept.cost(plane) for plane in planes])
+    every = np.concatenate([np.where(possible, costs, 2.0), costs_at(view, others, estimate.depth, np.zeros(1))])
+    fits = np.maximum(_SWEEP.most_cost - every, 0.0) * (every < every.min(axis=0) + settings.ahead) * swept.votes
+    elsewhere = fits[-1] > settings.elsewhere * fits[:-1].max(axis=0)
+    off = np.abs(np.log(np.maximum([plane.depth(view.camera) for plane in planes], 1e-9) / estimate.depth))
+    contradicted = off > np.maximum(settings.contradicted * estimate.scale, settings.least_off)
+    possible &= ~elsewhere & ~((estimate.scale < settings.sure_scale) & contradicted)
+    possible &= np.stack([swept.facing(plane) > _SWEEP.least_facing for plane in planes])
+    return _Evidence(fits[:-1], possible)
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """An ellipse on a plane: the points X with ``|shape @ (X - middle)| < 1``."""
+
+    middle: Float[np.ndarray, "3"]
+    shape: Float[np.ndarray, "2 3"]
+
+    def holds(self, points: Float[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
+        return np.linalg.norm((points - self.middle) @ self.shape.T, axis=-1) < 1.0
+
+
+def _extents(
+    planes: Sequence[Plane], known: Sequence[tuple[Camera, _Evidence]], settings: LabelSettings
+) -> list[_Extent | None]:
+    """Return where each plane ends; the lowest, and those nothing matches on, have no end."""
+    lowest = int(np.argmin([plane.offset for plane in planes]))
+    ends: list[_Extent | None] = []
+    for number, plane in enumerate(planes):
+        matched = [camera.points_world(plane.depth(camera))[told.fits[number] > 0] for camera, told in known]
+        points = np.concatenate(matched) if matched else np.zeros((0, 3))
+        ends.append(None if number == lowest or len(points) < _LEAST_POINTS else _extent(plane, points, settings))
+    return ends
+
+
+def _extent(plane: Plane, points: Float[np.ndarray, "points 3"], settings: LabelSettings) -> _Extent:
+    # Two axes within the plane, from the singular vectors that are at right angles to its normal.
+    axes = np.linalg.svd(plane.normal_world[None])[2][1:]
+    middle = np.median(points, axis=0)
+    spread = np.cov((points - middle) @ axes.T, rowvar=False) + 1e-9 * np.eye(2)
+    # L^-1 with L L^T the covariance makes it the unit circle.
+    return _Extent(middle, np.linalg.inv(np.linalg.cholesky(spread)) @ axes / settings.extent)
+
+
+def _labelled(
+    estimate: ViewEstimate,
+    view: StereoView,
+    evidence: _Evidence,
+    planes: Sequence[Plane],
+    ends: Sequence[_Extent | None],
     scale: float,
     settings: LabelSettings,
 ) -> ViewEstimate:
-    swept = SweptView(view, others, _SWEEP)
     depths = np.stack([plane.depth(view.camera) for plane in planes])
-    costs = np.stack([swept.cost(plane) for plane in planes])
-    (own,) = costs_at(view, others, estimate.depth, np.zeros(1))
-    possible = np.stack([swept.seen(plane) & (swept.difference(plane) < settings.same_colour) for plane in planes])
-    normals = np.stack([plane.normal_world for plane in planes]) @ view.camera.camera_to_world[:3, :3]
-    # How far the network believes in each plane, in [0, 1]: by its normals, and by its depth too.
-    facing = np.stack([_facing(estimate.normal @ normal, settings) for normal in normals])
-    missed = np.abs(np.log(np.maximum(depths, 1e-9) / estimate.depth))
-    expected = settings.scales * np.maximum(estimate.scale, settings.least_scale)
-    believed = facing * np.exp(-missed / expected) * possible
-    # Evidence for each plane, and last for none of them: by windows that match, else by what the network says.
-    every = np.concatenate([np.where(possible, costs, 2.0), own[None]])
-    fits = np.maximum(_SWEEP.most_cost - every, 0.0) * (every < every.min(axis=0) + settings.ahead) * swept.votes
-    # That a window fits on a plane is no chance; that it fits elsewhere says nothing of its neighbours.
-    elsewhere = fits[-1] > 2.0 * fits[:-1].max(axis=0)
-    fits[-1] *= settings.elsewhere
+    inside = [
+        np.ones(depth.shape, bool) if end is None else end.holds(view.camera.points_world(depth))
+        for depth, end in zip(depths, ends, strict=True)
+    ]
+    fits, possible = evidence.fits * inside, evidence.possible & np.stack(inside)
     matched = fits.sum(axis=0)
-    prior = np.concatenate(
-        [believed + settings.doubt * possible, settings.free * (1.0 - believed.max(axis=0, keepdims=True))]
-    )
-    prior /= prior.sum(axis=0)
-    weight = np.where(matched > 0, matched / _SWEEP.most_cost + settings.prior, settings.prior)
-    told = np.where(matched > 0, fits / np.maximum(matched, 1e-9), prior)
-    shares = _walked(told, weight, view.image, settings)
-    label = shares[:-1].argmax(axis=0)
-    of_label = (np.take_along_axis(of, label[None], 0)[0] for of in (shares, possible, depths, missed))
-    share, allowed, depth, off = of_label
-    chosen = (share > settings.least) & allowed & ~elsewhere
-    chosen &= (estimate.scale > settings.sure_scale) | (off < settings.contradicted * estimate.scale)
-    chosen &= _large_parts(facing, np.where(chosen, label, -1), settings)
-    depth = np.where(chosen, depth, estimate.depth)
+    told = np.where(matched > 0, fits / np.maximum(matched, 1e-9), 1.0 / len(planes))
+    shares = _walked(told, matched / _SWEEP.most_cost + settings.nothing, view.image, settings)
+    label = np.where(possible.any(axis=0), np.where(possible, shares, -1.0).argmax(axis=0), -1)
+    label = _large_parts(label, len(planes), settings)
+    chosen = label >= 0
+    depth = np.where(chosen, np.take_along_axis(depths, label.clip(0)[None], 0)[0], estimate.depth)
+    normals = np.stack([plane.normal_world for plane in planes]) @ view.camera.camera_to_world[:3, :3]
     normal = np.where(chosen[..., None], normals[label], estimate.normal)
     surface = np.where(chosen, 1.0, estimate.surface)
     return replace(estimate, depth=depth, normal=normal, scale=np.where(chosen, scale, estimate.scale), surface=surface)
 
 
-def _facing(cosine: Float[np.ndarray, "height width"], settings: LabelSettings) -> Float[np.ndarray, "height width"]:
-    """Return how far normals speak for a plane, in [0, 1], by the cosines of their angles to its own."""
-    return np.exp(-((np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))) / settings.normal_deg) ** 2))
-
-
 def _large_parts(
-    facing: Float[np.ndarray, "planes height width"], label: Int[np.ndarray, "height width"], settings: LabelSettings
-) -> Bool[np.ndarray, "height width"]:
-    """Return the large connected parts of each plane that the network's normals speak for, on the whole."""
-    kept = np.zeros(label.shape, bool)
-    for number, believed in enumerate(facing):
+    label: Int[np.ndarray, "height width"], planes: int, settings: LabelSettings
+) -> Int[np.ndarray, "height width"]:
+    """Return the labels of large connected parts; -1 elsewhere."""
+    kept = np.full(label.shape, -1)
+    for number in range(planes):
         count, part = cv2.connectedComponents((label == number).astype(np.uint8), connectivity=4)
-        pixels = np.bincount(part.ravel(), minlength=count)
-        good = pixels > settings.least_part * label.size
-        good &= np.bincount(part.ravel(), believed.ravel(), count) > settings.least_facing * pixels
-        kept |= (label == number) & good[part] & (believed > settings.least_believed)
+        large = np.bincount(part.ravel(), minlength=count) > settings.least_part * label.size
+        kept[(label == number) & large[part]] = number
     return kept
 
 

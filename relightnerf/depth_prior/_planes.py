@@ -2,15 +2,16 @@
 
 Grounds and table-tops are often plain: inside of them nothing can be matched. Their edges, shadows and marks can, and
 all of these fit together at once where a plane is tried at the right height (plane sweeping along a known direction,
-Gallup et al., CVPR 2007).
+Gallup et al., CVPR 2007). Only windows vote that face up, as far as their photo alone tells.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy.signal import find_peaks
 
 from relightnerf.depth_prior._swept_view import Plane, PlaneSettings, SweptView
@@ -21,6 +22,7 @@ _SETTINGS = PlaneSettings()
 
 def find_level_planes(
     views: Sequence[StereoView],
+    normals: Sequence[Float[np.ndarray, "height width 3"]],
     world_up: Float[np.ndarray, "3"],
     focus_world: Float[np.ndarray, "3"],
     settings: PlaneSettings = _SETTINGS,
@@ -29,30 +31,42 @@ def find_level_planes(
 
     Args:
         views: of one capture; their depth says how far they are from what they look at.
+        normals: of the views, unit, camera frame, as each photo alone tells them.
         world_up: unit, against gravity, a few degrees off at most.
         focus_world: the place that the photos look at.
         settings: of the sweep.
     """
     chosen = np.unique(np.linspace(0, len(views) - 1, settings.most_views).round().astype(int))
     near = {int(index): neighbours(views, index)[: settings.others] for index in chosen}
-    swept = [SweptView(views[i], [views[other] for other in beside], settings) for i, beside in near.items() if beside]
-    if not swept:
+    near = {index: beside for index, beside in near.items() if beside}
+    if not near:
         return []
     distance = float(np.median([np.median(view.depth) for view in views]))
     heights = np.arange(*settings.heights, settings.height_step) * distance
     level = [Plane(world_up, float(focus_world @ world_up + height)) for height in heights]
+    coarse = [_coarse(*view, settings) for view in zip(views, normals, strict=True)]
     with ThreadPoolExecutor() as pool:
-        cast = [*pool.map(lambda view: view.votes_for(level), swept)]
+        cast = [*pool.map(lambda view: view.votes_for(level), _swept(coarse, near, settings))]
         votes = np.sum([np.bincount(best.ravel(), worth.ravel(), len(level)) for best, worth in cast], axis=0)
+        some = dict([*near.items()][:: settings.refine_every])
+        fine = _swept([*zip(views, normals, strict=True)], some, settings)
+        peaks = [level[peak] for peak in _peaks(votes, settings)]
+        refined = pool.map(lambda plane: _refined(plane, fine, focus_world, distance, settings), peaks)
+        return [plane for plane in refined if plane is not None]
 
-        def refined(peak: int) -> Plane:
-            voters = [
-                (view, (np.abs(best - peak) <= 1) & (worth > 0))
-                for view, (best, worth) in zip(swept, cast, strict=True)
-            ]
-            return _refined(level[peak], voters, focus_world, distance, settings)
 
-        return [*pool.map(refined, _peaks(votes, settings))]
+def _coarse(view: StereoView, normal: np.ndarray, settings: PlaneSettings) -> tuple[StereoView, np.ndarray]:
+    height, width = view.depth.shape
+    scale = min(1.0, float(np.sqrt(settings.coarse_pixels / (height * width))))
+    size = max(round(scale * width), 1), max(round(scale * height), 1)
+    image, depth, small = (cv2.resize(v, size, interpolation=cv2.INTER_AREA) for v in (view.image, view.depth, normal))
+    return StereoView(view.camera.resampled(*size), image, depth), small
+
+
+def _swept(
+    views: Sequence[tuple[StereoView, np.ndarray]], near: Mapping[int, Sequence[int]], settings: PlaneSettings
+) -> list[SweptView]:
+    return [SweptView(*views[i], [views[other][0] for other in beside], settings) for i, beside in near.items()]
 
 
 def _peaks(votes: Float[np.ndarray, " planes"], settings: PlaneSettings) -> Int[np.ndarray, " peaks"]:
@@ -67,21 +81,31 @@ def _peaks(votes: Float[np.ndarray, " planes"], settings: PlaneSettings) -> Int[
 
 
 def _refined(
-    plane: Plane,
-    voters: Sequence[tuple[SweptView, Bool[np.ndarray, "height width"]]],
-    pivot: Float[np.ndarray, "3"],
-    distance: float,
-    settings: PlaneSettings,
-) -> Plane:
-    """Move and tilt a plane by ever smaller steps as far as the windows that voted for it fit better."""
-    best = sum(view.fit(plane, those) for view, those in voters)
+    plane: Plane, views: Sequence[SweptView], pivot: Float[np.ndarray, "3"], distance: float, settings: PlaneSettings
+) -> Plane | None:
+    """Move and tilt a plane by ever smaller steps as far as the windows that may show it fit better.
+
+    Returns:
+        The plane; None if planes beside it fit nearly as well.
+    """
+    voters = [view.voters(plane) for view in views]
+
+    def fit(candidate: Plane, step: float) -> float:
+        return sum(view.fit(candidate, step, those) for view, those in zip(views, voters, strict=True))
+
     for angle_deg in settings.tilts_deg:
         step = settings.height_step * distance * angle_deg / (2.0 * settings.tilts_deg[0])
-        for candidate in _moved(plane, pivot, step, np.deg2rad(angle_deg)):
-            value = sum(view.fit(candidate, those) for view, those in voters)
-            if value > best:
-                plane, best = candidate, value
-    return plane
+        now = fit(plane, step)
+        for _ in range(settings.most_moves):
+            moved = [*_moved(plane, pivot, step, np.deg2rad(angle_deg))]
+            values = [fit(candidate, step) for candidate in moved]
+            if max(values) < settings.gain * now:
+                break
+            now, plane = max(values), moved[int(np.argmax(values))]
+    height = settings.height_step * distance
+    beside = [replace(plane, offset=plane.offset + steps * height) for steps in settings.beside]
+    around = float(np.median([fit(other, step) for other in beside]))
+    return plane if fit(plane, step) > settings.sharpness * around else None
 
 
 def _moved(plane: Plane, pivot: Float[np.ndarray, "3"], step: float, angle_rad: float) -> Iterator[Plane]:

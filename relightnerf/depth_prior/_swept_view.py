@@ -1,7 +1,7 @@
 """A view that planes are swept through: how well the photos of its neighbours fit on a plane."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -31,7 +31,7 @@ class PlaneSettings:
     """Planes that are tried, over the place that the photos look at."""
     height_step: float = 0.015
     """From one to the next. At a camera 30 degrees above a plane, a step is 3 % of the depth, about what moves a pixel
-    of a view beside by one."""
+    of a coarse view beside by half of one."""
     nearest: float = 0.1
     """A plane that is nearer to a camera than this is not seen there."""
     farthest: float = 6.0
@@ -42,10 +42,27 @@ class PlaneSettings:
     """A plane has so many times the votes of the planes around it, at least."""
     around: int = 8
     """Steps to either side that count as around."""
-    most: int = 6
+    most: int = 4
     """Planes that are kept."""
     tilts_deg: tuple[float, ...] = (1.0, 0.5, 0.25)
     """Angles by which planes are tilted as long as that fits better: up is known no better than by a few degrees."""
+    normal_deg: float = 30.0
+    """Angle between a pixel's normal and a plane's at which it speaks for the plane by 1/e."""
+    gain: float = 1.15
+    """A plane is moved or tilted if that fits better by this factor: less is chance."""
+    most_moves: int = 3
+    """Moves by each angle, and by the height that goes with it."""
+    refine_every: int = 2
+    """One swept view in so many is used for that."""
+    beside: tuple[float, ...] = (-3.0, -2.0, 2.0, 3.0)
+    """Steps to planes beside it that a refined plane is compared with."""
+    sharpness: float = 1.4
+    """It fits better than those by this factor. Of true planes of plain noisy captures the least had 1.6, of planes
+    that are none the best had 1.2."""
+    least_facing: float = 0.3
+    """A window votes for planes that its pixel's normal speaks for by so much, at least: within 33 degrees."""
+    coarse_pixels: int = 96 * 72
+    """Size at which planes are searched; those found are refined at the pictures' own."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +94,12 @@ class _Pair:
 
 
 class SweptView:
-    """One view and those that it is compared with."""
+    """One view, the normals that its photo alone tells (camera frame), and the views that it is compared with."""
 
-    def __init__(self, view: StereoView, others: Sequence[StereoView], settings: PlaneSettings) -> None:
-        self._view, self._settings = view, settings
+    def __init__(
+        self, view: StereoView, normal: np.ndarray, others: Sequence[StereoView], settings: PlaneSettings
+    ) -> None:
+        self._view, self._normal, self._settings = view, normal, settings
         self._windows = Windows(view.image)
         self.votes: Bool[np.ndarray, "height width"] = self._windows.variance > settings.least_variance
         self._back = np.linalg.inv(_lens(view))
@@ -115,16 +134,31 @@ class SweptView:
             each.append(np.where(inside, np.abs(gain * seen - own).max(axis=-1), 0.0))
         return np.sort(np.stack(each), axis=0)[max(len(each) - 2, 0)]
 
-    def fit(self, plane: Plane, voters: Bool[np.ndarray, "height width"]) -> float:
-        """Return how well the photos fit together on a plane, over the windows that voted for it."""
-        return float(np.maximum(self._settings.most_cost - self.cost(plane), 0.0)[voters].sum())
+    def facing(self, plane: Plane) -> Float[np.ndarray, "height width"]:
+        """Return how far the normals speak for a plane, in [0, 1]."""
+        cosine = self._normal @ (plane.normal_world @ self._view.camera.camera_to_world[:3, :3])
+        return np.exp(-((np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))) / self._settings.normal_deg) ** 2))
+
+    def fit(self, plane: Plane, step: float, voters: Bool[np.ndarray, "height width"]) -> float:
+        """Return how well the photos fit together on a plane, over the windows that fit less a step to either side.
+
+        What stands on a ground fits on planes above it, so a sum over all windows would be best above it, too.
+        """
+        below, there, above = (self.cost(replace(plane, offset=plane.offset + offset)) for offset in (-step, 0.0, step))
+        best = voters & (there < below) & (there < above)
+        return float(np.maximum(self._settings.most_cost - there, 0.0)[best].sum())
+
+    def voters(self, plane: Plane) -> Bool[np.ndarray, "height width"]:
+        """Return which windows may vote for a plane: not plain, and facing about its way."""
+        return self.votes & (self.facing(plane) > self._settings.least_facing)
 
     def votes_for(
         self, planes: Sequence[Plane]
     ) -> tuple[Int[np.ndarray, "height width"], Float[np.ndarray, "height width"]]:
-        """Return which of several planes each window votes for, the one that fits it best, and what the vote counts."""
+        """Return which of parallel planes each window votes for, the one that fits it best, and what that counts."""
         costs = np.stack([self.cost(plane) for plane in planes])
-        return costs.argmin(axis=0), np.maximum(self._settings.most_cost - costs.min(axis=0), 0.0) * self.votes
+        worth = np.maximum(self._settings.most_cost - costs.min(axis=0), 0.0)
+        return costs.argmin(axis=0), worth * self.voters(planes[0])
 
     def seen(self, plane: Plane) -> Bool[np.ndarray, "height width"]:
         """Return where a plane is seen at a usable distance."""

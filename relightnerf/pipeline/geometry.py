@@ -202,6 +202,7 @@ def _write_agreed(
         agreed_depths,
         estimate_capture,
         find_level_planes,
+        photo_normals,
         shipped_network,
         with_planes,
     )
@@ -214,13 +215,15 @@ def _write_agreed(
         return
     photos = [read_image(scene.image_path(name)) for name in cameras.names]
     up = np.array(scene.world_up)
-    estimates = estimate_capture(shipped_network(device), cameras, photos, starts(), plan.passes, up)
+    network = shipped_network(device)
+    estimates = estimate_capture(network, cameras, photos, starts(), plan.passes, up)
     size = estimates[0].camera.width, estimates[0].camera.height
     small = [cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for photo in photos]
     if plan.level_planes:
         views = [StereoView(e.camera, photo, e.depth) for e, photo in zip(estimates, small, strict=True)]
-        planes = find_level_planes(views, up, scene_frame(scene, cameras).center)
-        estimates = with_planes(estimates, views, planes, 0.5 * plan.most_scale)
+        normals = photo_normals(network, views, up)
+        planes = find_level_planes(views, normals, up, scene_frame(scene, cameras).center)
+        estimates = with_planes(estimates, views, normals, planes, 0.5 * plan.most_scale)
     for path, depth in zip(paths, agreed_depths(estimates, small, plan.most_scale), strict=True):
         write_array(path, depth)
 

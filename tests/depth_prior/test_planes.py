@@ -1,11 +1,20 @@
 """A ground is found by its marks, and its plain parts belong to it; what stands on it does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from relightnerf.cameras import Camera
 from relightnerf.cameras.paths import look_at
-from relightnerf.depth_prior import Plane, ViewEstimate, find_level_planes, with_planes
+from relightnerf.depth_prior import (
+    Plane,
+    ViewEstimate,
+    find_level_planes,
+    photo_normals,
+    shipped_network,
+    with_planes,
+)
 from relightnerf.geometry.stereo import StereoView
 
 UP = np.array([0.0, 0.0, 1.0])
@@ -27,6 +36,16 @@ def seen(camera: Camera) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.round(255 * image).astype(np.uint8), np.where(hit, board, ground).astype(np.float32), ~hit
 
 
+def normals_of(views: list[StereoView]) -> list[np.ndarray]:
+    """Return the true normals, camera frame."""
+    found = []
+    for view in views:
+        _, _, ground = seen(view.camera)
+        normal = np.where(ground[..., None], UP, np.array([0.0, -1.0, 0.0]))
+        found.append((normal @ view.camera.camera_to_world[:3, :3]).astype(np.float32))
+    return found
+
+
 @pytest.fixture(scope="module")
 def views() -> list[StereoView]:
     found = []
@@ -40,43 +59,70 @@ def views() -> list[StereoView]:
 
 
 def test_a_plain_ground_is_found_by_its_marks(views: list[StereoView]) -> None:
-    plane = find_level_planes(views, UP, np.zeros(3))[0]
+    plane = find_level_planes(views, normals_of(views), UP, np.zeros(3))[0]
     assert plane.offset == pytest.approx(HEIGHT, abs=0.01)
     assert plane.normal_world @ UP > np.cos(np.deg2rad(0.6))
 
 
 def test_an_up_that_is_off_is_mended(views: list[StereoView]) -> None:
     tilted = np.array([np.sin(np.deg2rad(1.5)), 0.0, np.cos(np.deg2rad(1.5))])
-    plane = find_level_planes(views, tilted, np.zeros(3))[0]
+    plane = find_level_planes(views, normals_of(views), tilted, np.zeros(3))[0]
     assert plane.normal_world @ UP > np.cos(np.deg2rad(0.8))
 
 
 def test_nothing_is_found_where_nothing_matches(views: list[StereoView]) -> None:
     random = np.random.default_rng(0)
     noise = [StereoView(v.camera, random.integers(0, 256, v.image.shape, np.uint8), v.depth) for v in views]
-    assert find_level_planes(noise, UP, np.zeros(3)) == []
-    assert find_level_planes(views[:1], UP, np.zeros(3)) == []
+    assert find_level_planes(noise, normals_of(views), UP, np.zeros(3)) == []
+    assert find_level_planes(views[:1], normals_of(views[:1]), UP, np.zeros(3)) == []
+
+
+def unsure(views: list[StereoView]) -> list[ViewEstimate]:
+    """Return what a network says that is unsure of the ground, and takes it for a wall that is nearer."""
+    found = []
+    for view in views:
+        _, depth, ground = seen(view.camera)
+        normal = np.zeros((*depth.shape, 3)) + np.array([0.0, 0.0, 1.0])
+        wrong = np.where(ground, 0.85 * depth, depth).astype(np.float32)
+        found.append(ViewEstimate(view.camera, wrong, normal, np.where(ground, 0.1, 0.01), np.ones(depth.shape)))
+    return found
+
+
+def test_windows_that_face_elsewhere_do_not_vote(views: list[StereoView]) -> None:
+    towards = [np.zeros((*view.depth.shape, 3), np.float32) + np.float32([0.0, 0.0, 1.0]) for view in views]
+    assert find_level_planes(views, towards, UP, np.zeros(3)) == []
 
 
 def test_plain_ground_gets_the_depth_of_its_plane_and_a_board_does_not(views: list[StereoView]) -> None:
-    estimates = []
-    for view in views:
+    estimates = unsure(views)
+    after = with_planes(estimates, views, normals_of(views), [Plane(UP, HEIGHT)], 0.002)
+    for view, before, found in zip(views, estimates, after, strict=True):
         _, depth, ground = seen(view.camera)
-        normal = np.where(ground[..., None], UP, np.array([0.0, -1.0, 0.0])) @ view.camera.camera_to_world[:3, :3]
-        # The network is unsure of the ground, and takes it for nearer than it is.
-        wrong = np.where(ground, 0.85 * depth, depth).astype(np.float32)
-        scale = np.where(ground, 0.1, 0.01)
-        estimates.append(ViewEstimate(view.camera, wrong, normal, scale, np.ones(depth.shape)))
-    plane = Plane(UP, HEIGHT)
-    for view, before, after in zip(views, estimates, with_planes(estimates, views, [plane], 0.002), strict=True):
-        _, depth, ground = seen(view.camera)
-        chosen = after.scale == 0.002
+        chosen = found.scale == 0.002
         assert chosen[ground].mean() > 0.8 and chosen[~ground].mean() < 0.02
-        np.testing.assert_allclose(after.depth[chosen & ground], depth[chosen & ground], rtol=1e-4)
-        np.testing.assert_array_equal(after.depth[~chosen], before.depth[~chosen])
+        np.testing.assert_allclose(found.depth[chosen & ground], depth[chosen & ground], rtol=1e-4)
+        np.testing.assert_array_equal(found.depth[~chosen], before.depth[~chosen])
+
+
+def test_a_plane_above_the_ground_ends_where_nothing_matches_on_it(views: list[StereoView]) -> None:
+    # Nothing lies on the upper plane, but the plain ground has the same colour in all views there, too.
+    planes = [Plane(UP, HEIGHT + 0.25), Plane(UP, HEIGHT)]
+    for view, found in zip(views, with_planes(unsure(views), views, normals_of(views), planes, 0.002), strict=True):
+        _, depth, ground = seen(view.camera)
+        chosen = (found.scale == 0.002) & ground
+        assert chosen.mean() > 0.6
+        assert np.isclose(found.depth, depth, rtol=1e-3)[chosen].mean() > 0.95
+
+
+def test_a_photo_alone_tells_normals_whatever_depth_is_known(views: list[StereoView]) -> None:
+    network = shipped_network("cpu")
+    first, second = (
+        photo_normals(network, [replace(views[0], depth=d)], UP)[0]
+        for d in (views[0].depth, 9 * np.ones((96, 128), np.float32))
+    )
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_allclose(np.linalg.norm(first, axis=-1), 1.0, atol=1e-5)
 
 
 def test_without_planes_nothing_changes(views: list[StereoView]) -> None:
-    shape = views[0].depth.shape
-    same = [ViewEstimate(v.camera, v.depth, np.zeros((*shape, 3)), np.ones(shape), np.ones(shape)) for v in views]
-    assert with_planes(same, views, [], 0.002) == same
+    assert with_planes(same := unsure(views), views, normals_of(views), [], 0.002) == same
