@@ -51,7 +51,7 @@ def find_level_planes(
         some = dict([*near.items()][:: settings.refine_every])
         fine = _swept([*zip(views, normals, strict=True)], some, settings)
         peaks = [level[peak] for peak in _peaks(votes, settings)]
-        refined = pool.map(lambda plane: _refined(plane, fine, focus_world, distance, settings), peaks)
+        refined = pool.map(lambda plane: _refined(plane, fine, distance, settings), peaks)
         return [plane for plane in refined if plane is not None]
 
 
@@ -80,21 +80,22 @@ def _peaks(votes: Float[np.ndarray, " planes"], settings: PlaneSettings) -> Int[
     return found[worth][np.argsort(-votes[found[worth]])][: settings.most]
 
 
-def _refined(
-    plane: Plane, views: Sequence[SweptView], pivot: Float[np.ndarray, "3"], distance: float, settings: PlaneSettings
-) -> Plane | None:
+def _refined(plane: Plane, views: Sequence[SweptView], distance: float, settings: PlaneSettings) -> Plane | None:
     """Move and tilt a plane by ever smaller steps as far as the windows that may show it fit better.
 
     Returns:
         The plane; None if planes beside it fit nearly as well.
     """
-    voters = [view.voters(plane) for view in views]
 
     def fit(candidate: Plane, step: float) -> float:
-        return sum(view.fit(candidate, step, those) for view, those in zip(views, voters, strict=True))
+        return float(sum(view.fits(candidate, step).sum() for view in views))
 
+    # About the middle of what fits on it, a tilt needs no change of height.
+    first = settings.height_step * distance / 2.0
+    fits = np.concatenate([view.fits(plane, first).ravel() for view in views])
+    pivot = fits @ np.concatenate([view.points(plane).reshape(-1, 3) for view in views]) / max(fits.sum(), 1e-9)
     for angle_deg in settings.tilts_deg:
-        step = settings.height_step * distance * angle_deg / (2.0 * settings.tilts_deg[0])
+        step = first * angle_deg / settings.tilts_deg[0]
         now = fit(plane, step)
         for _ in range(settings.most_moves):
             moved = [*_moved(plane, pivot, step, np.deg2rad(angle_deg))]

@@ -48,7 +48,7 @@ class PlaneSettings:
     """Angles by which planes are tilted as long as that fits better: up is known no better than by a few degrees."""
     normal_deg: float = 30.0
     """Angle between a pixel's normal and a plane's at which it speaks for the plane by 1/e."""
-    gain: float = 1.15
+    gain: float = 1.08
     """A plane is moved or tilted if that fits better by this factor: less is chance."""
     most_moves: int = 3
     """Moves by each angle, and by the height that goes with it."""
@@ -139,14 +139,18 @@ class SweptView:
         cosine = self._normal @ (plane.normal_world @ self._view.camera.camera_to_world[:3, :3])
         return np.exp(-((np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))) / self._settings.normal_deg) ** 2))
 
-    def fit(self, plane: Plane, step: float, voters: Bool[np.ndarray, "height width"]) -> float:
-        """Return how well the photos fit together on a plane, over the windows that fit less a step to either side.
+    def fits(self, plane: Plane, step: float) -> Float[np.ndarray, "height width"]:
+        """Return how much each window that may vote for a plane fits on it, if it fits less a step to either side.
 
         What stands on a ground fits on planes above it, so a sum over all windows would be best above it, too.
         """
         below, there, above = (self.cost(replace(plane, offset=plane.offset + offset)) for offset in (-step, 0.0, step))
-        best = voters & (there < below) & (there < above)
-        return float(np.maximum(self._settings.most_cost - there, 0.0)[best].sum())
+        best = self.voters(plane) & (there < below) & (there < above)
+        return np.maximum(self._settings.most_cost - there, 0.0) * best
+
+    def points(self, plane: Plane) -> Float[np.ndarray, "height width 3"]:
+        """Return each pixel's point on a plane, world frame."""
+        return self._view.camera.points_world(plane.depth(self._view.camera))
 
     def voters(self, plane: Plane) -> Bool[np.ndarray, "height width"]:
         """Return which windows may vote for a plane: not plain, and facing about its way."""
