@@ -1,6 +1,6 @@
 """A learned prior of depth and normals: what a photo, and others beside it, say about the surfaces in it."""
 
-from relightnerf.depth_prior._agreement import AgreementSettings, agreed_depths
+from relightnerf.depth_prior._agreement import AgreementSettings, agreed_depths, completed
 from relightnerf.depth_prior._confidence import ConfidenceSettings, Unsure, confidence_maps, unsure_geometry
 from relightnerf.depth_prior._consensus import ConsensusSettings, consensus
 from relightnerf.depth_prior._costs import (
@@ -49,6 +49,7 @@ __all__ = [
     "Unsure",
     "ViewEstimate",
     "agreed_depths",
+    "completed",
     "confidence_maps",
     "consensus",
     "estimate_capture",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
@@ -30,6 +31,8 @@ class AgreementSettings:
 
 
 _SETTINGS = AgreementSettings()
+_WHOLLY = 0.999
+"""Weight of the known pixels of the earlier depth about a finer pixel: all of them, up to rounding."""
 
 
 def agreed_depths(
@@ -61,6 +64,21 @@ def agreed_depths(
     except InputError:  # nothing that two views agree on
         return kept
     return [_on_surface(replace(view, depth=depth), rays, settings) for view, depth in zip(views, kept, strict=True)]
+
+
+def completed(
+    depth: Float[np.ndarray, "height width"], earlier: Float[np.ndarray, "rows columns"]
+) -> Float[np.ndarray, "height width"]:
+    """Return depth, and where it is unknown the one of an earlier, coarser search: 0 where neither is known.
+
+    A plane's inverse depth is linear in the picture, so that it stays a plane at the finer size.
+    """
+    size = depth.shape[1], depth.shape[0]
+    known = earlier > 0
+    inverse = np.where(known, 1.0 / np.where(known, earlier, 1.0), 0.0)
+    inside = cv2.resize(known.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > _WHOLLY
+    finer = cv2.resize(inverse.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    return np.where((depth > 0) | ~inside, depth, 1.0 / np.where(inside, finer, 1.0)).astype(np.float32)
 
 
 def _sure(estimate: ViewEstimate, most_scale: float, settings: AgreementSettings) -> Float[np.ndarray, "height width"]:

@@ -169,7 +169,9 @@ def _work(
     _write_agreed(scene, seen, _search(scene), FIRST_SEARCH, device, lambda: _first_depths(scene, seen))
     parser.depth_from = str(_search(scene).relative_to(scene.root))
     train(config, "base field", until=max(1, round(_FIRST * steps)))
-    _write_agreed(scene, seen, _stereo(scene), LAST_SEARCH, device, lambda: _field_depths(scene, seen, device))
+    _write_agreed(
+        scene, seen, _stereo(scene), LAST_SEARCH, device, lambda: _field_depths(scene, seen, device), _search(scene)
+    )
     parser.depth_from = str(_stereo(scene).relative_to(scene.root))
     train(config, "base field")
     write_json(scene.geometry / "heldout.json", {"views": unseen})
@@ -193,13 +195,18 @@ def _write_agreed(
     plan: "SearchPlan",
     device: str,
     starts: "Callable[[], list[Float[np.ndarray, 'height width']]]",
+    earlier: Path | None = None,
 ) -> None:
-    """Write the depth that some cameras' photos agree on, searched from the depths that ``starts`` gives."""
+    """Write the depth that some cameras' photos agree on, searched from the depths that ``starts`` gives.
+
+    Where they do not agree, the depth of an ``earlier`` search stays.
+    """
     import cv2
     import numpy as np
 
     from relightnerf.depth_prior import (
         agreed_depths,
+        completed,
         estimate_capture,
         find_level_planes,
         photo_normals,
@@ -208,7 +215,7 @@ def _write_agreed(
     )
     from relightnerf.field.dataparser import scene_frame
     from relightnerf.geometry.stereo import StereoView
-    from relightnerf.io.images import read_image, write_array
+    from relightnerf.io.images import read_array, read_image, write_array
 
     paths = [folder / f"{name}.npy" for name in cameras.names]
     if all(path.is_file() for path in paths):
@@ -225,7 +232,7 @@ def _write_agreed(
         planes = find_level_planes(views, normals, up, scene_frame(scene, cameras).center)
         estimates = with_planes(estimates, views, normals, planes, 0.5 * plan.most_scale)
     for path, depth in zip(paths, agreed_depths(estimates, small, plan.most_scale), strict=True):
-        write_array(path, depth)
+        write_array(path, depth if earlier is None else completed(depth, read_array(earlier / path.name)))
 
 
 def _first_depths(scene: "Scene", cameras: "Cameras") -> "list[Float[np.ndarray, 'height width']]":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from posed_ball import ball_normals, ball_views, images_of, waves
 
-from relightnerf.depth_prior import ViewEstimate, agreed_depths
+from relightnerf.depth_prior import ViewEstimate, agreed_depths, completed
 from relightnerf.geometry.stereo import StereoView
 
 
@@ -50,3 +50,18 @@ def test_the_sky_has_no_depth(views: list[StereoView]) -> None:
     depths = agreed_depths([replace(e, surface=sky) for e in estimates], images_of(views), 0.01)
     assert not any(depth[:20].any() for depth in depths)
     assert all(depth[30:].any() for depth in depths)
+
+
+def test_an_earlier_search_completes_a_finer_one_and_its_planes_stay_planes() -> None:
+    def slanted(height: int, width: int) -> np.ndarray:
+        row, column = np.mgrid[:height, :width] + 0.5
+        return (1.0 / (0.2 + 0.5 * row / height + 0.1 * column / width)).astype(np.float32)
+
+    earlier, finer = slanted(24, 32), slanted(36, 48)
+    earlier[:, 20:] = 0.0
+    own = np.zeros_like(finer)
+    own[:6] = 7.0
+    found = completed(own, earlier)
+    np.testing.assert_array_equal(found[:6], 7.0)
+    np.testing.assert_allclose(found[6:35, 1:28], finer[6:35, 1:28], rtol=1e-5)
+    assert not found[6:, 30:].any()
