@@ -89,7 +89,8 @@ def _pairs_of_view(
     # the points are the mesh's, so that it does not shade what lies just below it
     points, normals = view.camera.points_world(depth).astype(np.float32), view.normal_world
     # Rows and columns of middles, (pairs, 2, 1), and of the places around them, (pairs, 2, places).
-    middles = tuple(middle[..., None] for middle in _pairs_of_pixels(usable, count, rng, settings))
+    drawn = _pairs_of_pixels(usable, settings.drawn * count, rng, settings)
+    middles = tuple(middle[..., None] for middle in drawn)
     around = _places_around(middles, usable.shape, rng, settings)
     # Distance from the tangent plane at the middle, |(p - m) . n|, in world units.
     off_plane = np.abs(np.sum((points[around] - points[middles]) * normals[middles], axis=-1))
@@ -97,7 +98,23 @@ def _pairs_of_view(
     alike &= usable[around] & (off_plane < settings.off_plane * depth[middles])
     # a place that is on another surface is replaced by the middle, so that all patches have as many
     at = tuple(np.where(alike, place, middle) for place, middle in zip(around, middles, strict=True))
-    return points[at], normals[at], linear[at].mean(axis=-2)
+    colours = linear[at].mean(axis=-2)
+    chosen = _of_all_contrasts(colours, count, rng, settings)
+    at = tuple(place[chosen] for place in at)
+    return points[at], normals[at], colours[chosen]
+
+
+def _of_all_contrasts(
+    colours: Float[np.ndarray, "pairs 2 3"], count: int, rng: np.random.Generator, settings: PatchSettings
+) -> Int[np.ndarray, " chosen"]:
+    """Choose pairs, a part of them evenly from all classes of contrast."""
+    if len(colours) <= count:
+        return np.arange(len(colours))
+    logs = np.log(np.maximum(colours, 1e-6))
+    contrast = np.digitize(np.abs((logs[:, 0] - logs[:, 1]).mean(axis=-1)), settings.contrasts)
+    members = np.bincount(contrast)
+    weight = (1.0 - settings.even) / len(contrast) + settings.even / (members[contrast] * np.count_nonzero(members))
+    return rng.choice(len(contrast), count, replace=False, p=weight / weight.sum())
 
 
 def _pairs_of_pixels(
