@@ -28,7 +28,7 @@ from relightnerf.depth_prior._network import (
     shipped_network,
 )
 from relightnerf.depth_prior._plane_labels import LabelSettings, with_planes
-from relightnerf.depth_prior._planes import find_level_planes
+from relightnerf.depth_prior._planes import find_planes
 from relightnerf.depth_prior._swept_view import Plane, PlaneSettings
 
 __all__ = [
@@ -54,7 +54,7 @@ __all__ = [
     "consensus",
     "estimate_capture",
     "estimate_view",
-    "find_level_planes",
+    "find_planes",
     "load_depth_network",
     "matching_costs",
     "packed_costs",

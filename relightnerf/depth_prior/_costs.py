@@ -120,8 +120,13 @@ class Windows:
 
 def better_half(each: Float[np.ndarray, "others height width"]) -> Float[np.ndarray, "height width"]:
     """Return the mean over the better half of the other views' costs: a place may be hidden from some of them."""
-    better = (len(each) + 1) // 2
-    return np.partition(each, better - 1, axis=0)[:better].mean(axis=0)
+    better, lanes = (len(each) + 1) // 2, [*each]
+    # The smallest values rise to the front, as in bubble sort. For six views this is several times faster than
+    # np.partition, which works through each pixel on its own.
+    for front in range(better):
+        for i in range(len(lanes) - 1, front, -1):
+            lanes[i - 1], lanes[i] = np.minimum(lanes[i - 1], lanes[i]), np.maximum(lanes[i - 1], lanes[i])
+    return np.mean(lanes[:better], axis=0)
 
 
 def packed_costs(costs: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:

@@ -42,12 +42,12 @@ class SearchPlan:
     Attributes:
         passes: at least one.
         most_scale: estimates that expect a larger error of log depth are dropped.
-        level_planes: whether plain grounds and table-tops get the depth of the planes that their edges lie on.
+        planes: whether plain grounds, table-tops and walls get the depth of the planes that their edges lie on.
     """
 
     passes: tuple[Search, ...]
     most_scale: float
-    level_planes: bool = False
+    planes: bool = False
 
 
 FIRST_SEARCH = SearchPlan(

@@ -27,6 +27,8 @@ class LabelSettings:
     """A window that fits so many times better at the network's depth than on any plane shows none."""
     same_colour: float = 0.05
     """Other views see a place of a plane in the same colour, up to this difference of sRGB values in [0, 1]."""
+    least_facing: float = 0.5
+    """Mean over all views' normals at a place of a plane of how far they speak for it, in [0, 1]."""
     least_part: float = 0.02
     """Share of the picture that a connected part of a plane needs: grounds and table-tops are large."""
     sure_scale: float = 0.008
@@ -38,6 +40,10 @@ class LabelSettings:
     extent: float = 2.5
     """A plane above the lowest ends at so many standard deviations of where windows matched on it: an even rectangle's
     corners lie at 2.45."""
+    raised_off: float = 0.05
+    """A level plane above the lowest is off by less than this from the log depth that the search has found: it is near
+    what the photos look at, where the search is about right. Fronts of boxes are taken for their tops by photos alone
+    that look down at them."""
     spread: float = 10.0
     """Weight of a pixel's neighbours of the same colour, next to a window that matches."""
     edge: float = 0.03
@@ -48,6 +54,8 @@ class LabelSettings:
 
 _SWEEP = PlaneSettings()
 _LABELS = LabelSettings()
+_LEVEL = 0.9
+"""Cosine of the angle between up and a plane's normal from which the plane is level."""
 _LEAST_POINTS = 3
 """Points that span a plane."""
 
@@ -71,6 +79,7 @@ def with_planes(
     views: Sequence[StereoView],
     normals: Sequence[Float[np.ndarray, "height width 3"]],
     planes: Sequence[Plane],
+    world_up: Float[np.ndarray, "3"],
     scale: float,
     settings: LabelSettings = _LABELS,
 ) -> list[ViewEstimate]:
@@ -85,7 +94,8 @@ def with_planes(
         estimates: of one capture.
         views: the same, at the same size.
         normals: of the views, unit, camera frame, as each photo alone tells them.
-        planes: parallel ones that may be seen.
+        planes: that may be seen.
+        world_up: unit, against gravity.
         scale: expected error of log depth that is set there.
         settings: what counts.
     """
@@ -94,7 +104,7 @@ def with_planes(
     near = [neighbours(views, index)[: _SWEEP.others] for index in range(len(views))]
 
     def told(index: int) -> _Evidence:
-        swept = SweptView(views[index], normals[index], [views[other] for other in near[index]], _SWEEP)
+        swept = SweptView(views[index], normals[index], [(views[o], normals[o]) for o in near[index]], _SWEEP)
         return _evidence(
             swept, estimates[index], views[index], [views[other] for other in near[index]], planes, settings
         )
@@ -102,7 +112,7 @@ def with_planes(
     with ThreadPoolExecutor() as pool:
         known = [index for index, beside in enumerate(near) if beside]
         evidence = dict(zip(known, pool.map(told, known), strict=True))
-        ends = _extents(planes, [(views[index].camera, evidence[index]) for index in known], settings)
+        ends = _extents(planes, [(views[index].camera, evidence[index]) for index in known], world_up, settings)
 
         def labelled(index: int) -> ViewEstimate:
             return _labelled(estimates[index], views[index], evidence[index], planes, ends, scale, settings)
@@ -128,40 +138,53 @@ def _evidence(
     contradicted = off > np.maximum(settings.contradicted * estimate.scale, settings.least_off)
     possible &= ~elsewhere & ~((estimate.scale < settings.sure_scale) & contradicted)
     possible &= np.stack([swept.facing(plane) > _SWEEP.least_facing for plane in planes])
+    possible &= np.stack([swept.facing_everywhere(plane) > settings.least_facing for plane in planes])
     return _Evidence(fits[:-1], possible)
 
 
 @dataclass(frozen=True)
 class _Extent:
-    """An ellipse on a plane: the points X with ``|shape @ (X - middle)| < 1``."""
+    """An ellipse on a plane: the points X with ``|shape @ (X - middle)| < 1``.
+
+    Attributes:
+        most_off: largest difference of log depth between the plane and what the search has found.
+    """
 
     middle: Float[np.ndarray, "3"]
     shape: Float[np.ndarray, "2 3"]
+    most_off: float
 
     def holds(self, points: Float[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
         return np.linalg.norm((points - self.middle) @ self.shape.T, axis=-1) < 1.0
 
 
 def _extents(
-    planes: Sequence[Plane], known: Sequence[tuple[Camera, _Evidence]], settings: LabelSettings
+    planes: Sequence[Plane],
+    known: Sequence[tuple[Camera, _Evidence]],
+    world_up: Float[np.ndarray, "3"],
+    settings: LabelSettings,
 ) -> list[_Extent | None]:
-    """Return where each plane ends; the lowest, and those nothing matches on, have no end."""
-    lowest = int(np.argmin([plane.offset for plane in planes]))
+    """Return where each plane ends; the lowest level one, and those nothing matches on, have no end."""
+    level = [plane.offset if plane.normal_world @ world_up > _LEVEL else np.inf for plane in planes]
+    lowest = int(np.argmin(level)) if np.isfinite(min(level)) else -1
     ends: list[_Extent | None] = []
     for number, plane in enumerate(planes):
         matched = [camera.points_world(plane.depth(camera))[told.fits[number] > 0] for camera, told in known]
         points = np.concatenate(matched) if matched else np.zeros((0, 3))
-        ends.append(None if number == lowest or len(points) < _LEAST_POINTS else _extent(plane, points, settings))
+        if number == lowest or len(points) < _LEAST_POINTS:
+            ends.append(None)
+        else:
+            ends.append(_extent(plane, points, settings.raised_off if np.isfinite(level[number]) else np.inf, settings))
     return ends
 
 
-def _extent(plane: Plane, points: Float[np.ndarray, "points 3"], settings: LabelSettings) -> _Extent:
+def _extent(plane: Plane, points: Float[np.ndarray, "points 3"], most_off: float, settings: LabelSettings) -> _Extent:
     # Two axes within the plane, from the singular vectors that are at right angles to its normal.
     axes = np.linalg.svd(plane.normal_world[None])[2][1:]
     middle = np.median(points, axis=0)
     spread = np.cov((points - middle) @ axes.T, rowvar=False) + 1e-9 * np.eye(2)
     # L^-1 with L L^T the covariance makes it the unit circle.
-    return _Extent(middle, np.linalg.inv(np.linalg.cholesky(spread)) @ axes / settings.extent)
+    return _Extent(middle, np.linalg.inv(np.linalg.cholesky(spread)) @ axes / settings.extent, most_off)
 
 
 def _labelled(
@@ -174,11 +197,12 @@ def _labelled(
     settings: LabelSettings,
 ) -> ViewEstimate:
     depths = np.stack([plane.depth(view.camera) for plane in planes])
-    inside = [
-        np.ones(depth.shape, bool) if end is None else end.holds(view.camera.points_world(depth))
-        for depth, end in zip(depths, ends, strict=True)
-    ]
-    fits, possible = evidence.fits * inside, evidence.possible & np.stack(inside)
+    possible = evidence.possible.copy()
+    for number, (depth, end) in enumerate(zip(depths, ends, strict=True)):
+        if end is not None:
+            possible[number] &= end.holds(view.camera.points_world(depth))
+            possible[number] &= np.abs(np.log(np.maximum(depth, 1e-9) / estimate.depth)) < end.most_off
+    fits = evidence.fits * possible
     matched = fits.sum(axis=0)
     told = np.where(matched > 0, fits / np.maximum(matched, 1e-9), 1.0 / len(planes))
     shares = _walked(told, matched / _SWEEP.most_cost + settings.nothing, view.image, settings)

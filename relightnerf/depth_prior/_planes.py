@@ -1,8 +1,8 @@
-"""Level planes of a capture, found by sweeping them through its photos.
+"""Planes of a capture, level and upright, found by sweeping them through its photos.
 
-Grounds and table-tops are often plain: inside of them nothing can be matched. Their edges, shadows and marks can, and
-all of these fit together at once where a plane is tried at the right height (plane sweeping along a known direction,
-Gallup et al., CVPR 2007). Only windows vote that face up, as far as their photo alone tells.
+Grounds, table-tops and walls are often plain: inside of them nothing can be matched. Their edges, shadows and marks
+can, and all of these fit together at once where a plane is tried at the right place (plane sweeping along known
+directions, Gallup et al., CVPR 2007). Only windows vote that face the plane's way, as far as their photo alone tells.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,16 +18,17 @@ from relightnerf.depth_prior._swept_view import Plane, PlaneSettings, SweptView
 from relightnerf.geometry.stereo import StereoView, neighbours
 
 _SETTINGS = PlaneSettings()
+_AZIMUTHS = 36
 
 
-def find_level_planes(
+def find_planes(
     views: Sequence[StereoView],
     normals: Sequence[Float[np.ndarray, "height width 3"]],
     world_up: Float[np.ndarray, "3"],
     focus_world: Float[np.ndarray, "3"],
     settings: PlaneSettings = _SETTINGS,
 ) -> list[Plane]:
-    """Find the level planes of a capture, those with most votes first.
+    """Find the level planes of a capture, those with most votes first, and after them its walls.
 
     Args:
         views: of one capture; their depth says how far they are from what they look at.
@@ -44,15 +45,46 @@ def find_level_planes(
     distance = float(np.median([np.median(view.depth) for view in views]))
     heights = np.arange(*settings.heights, settings.height_step) * distance
     level = [Plane(world_up, float(focus_world @ world_up + height)) for height in heights]
-    coarse = [_coarse(*view, settings) for view in zip(views, normals, strict=True)]
+    back = distance * (1.0 - np.exp(np.arange(*settings.depths, settings.depth_step)))
+    coarse = _swept([_coarse(*view, settings) for view in zip(views, normals, strict=True)], near, settings)
+    some = dict([*near.items()][:: settings.refine_every])
+    fine = _swept([*zip(views, normals, strict=True)], some, settings)
     with ThreadPoolExecutor() as pool:
-        cast = [*pool.map(lambda view: view.votes_for(level), _swept(coarse, near, settings))]
-        votes = np.sum([np.bincount(best.ravel(), worth.ravel(), len(level)) for best, worth in cast], axis=0)
-        some = dict([*near.items()][:: settings.refine_every])
-        fine = _swept([*zip(views, normals, strict=True)], some, settings)
-        peaks = [level[peak] for peak in _peaks(votes, settings)]
-        refined = pool.map(lambda plane: _refined(plane, fine, distance, settings), peaks)
+
+        def votes_for(planes: Sequence[Plane], views: Sequence[SweptView]) -> Float[np.ndarray, " planes"]:
+            cast = [*pool.map(lambda view: view.votes_for(planes), views)]
+            return np.sum([np.bincount(best.ravel(), worth.ravel(), len(planes)) for best, worth in cast], axis=0)
+
+        votes = votes_for(level, coarse)
+        peaks = [level[peak] for peak in _peaks(votes, settings.prominence, settings)]
+        for direction in _wall_normals(views, normals, world_up, settings):
+            found = []
+            for turn in np.deg2rad(settings.azimuths_deg):
+                normal = np.cos(turn) * direction + np.sin(turn) * np.cross(world_up, direction)
+                walls = [Plane(normal, float(focus_world @ normal + along)) for along in back]
+                votes = votes_for(walls, coarse[:: settings.refine_every])
+                found += [(votes[peak], walls[peak]) for peak in _peaks(votes, settings.wall_prominence, settings)]
+            if found:
+                peaks.append(max(found, key=lambda wall: wall[0])[1])
+        refined = pool.map(lambda plane: _refined(plane, fine, distance, world_up, settings), peaks)
         return [plane for plane in refined if plane is not None]
+
+
+def _wall_normals(
+    views: Sequence[StereoView], normals: Sequence[np.ndarray], up: Float[np.ndarray, "3"], settings: PlaneSettings
+) -> list[Float[np.ndarray, "3"]]:
+    """Return the horizontal directions that most upright normals have."""
+    first = np.linalg.svd(up[None])[2][1]
+    second = np.cross(up, first)
+    pairs = zip(views, normals, strict=True)
+    world = np.concatenate([normal.reshape(-1, 3) @ v.camera.camera_to_world[:3, :3].T for v, normal in pairs])
+    upright = world[np.abs(world @ up) < settings.upright]
+    turns = np.arctan2(upright @ second, upright @ first) / (2.0 * np.pi) % 1.0
+    counts = np.bincount((turns * _AZIMUTHS).astype(int) % _AZIMUTHS, minlength=_AZIMUTHS) / len(world)
+    around = np.convolve(np.r_[counts[-1], counts, counts[0]], [0.5, 1.0, 0.5], "valid")
+    found, _ = find_peaks(np.r_[around[-1], around, around[0]], settings.least_wall, distance=4)
+    angles = (found - 0.5) * 2.0 * np.pi / _AZIMUTHS
+    return [np.cos(angle) * first + np.sin(angle) * second for angle in angles]
 
 
 def _coarse(view: StereoView, normal: np.ndarray, settings: PlaneSettings) -> tuple[StereoView, np.ndarray]:
@@ -66,21 +98,29 @@ def _coarse(view: StereoView, normal: np.ndarray, settings: PlaneSettings) -> tu
 def _swept(
     views: Sequence[tuple[StereoView, np.ndarray]], near: Mapping[int, Sequence[int]], settings: PlaneSettings
 ) -> list[SweptView]:
-    return [SweptView(*views[i], [views[other][0] for other in beside], settings) for i, beside in near.items()]
+    return [SweptView(*views[i], [views[other] for other in beside], settings) for i, beside in near.items()]
 
 
-def _peaks(votes: Float[np.ndarray, " planes"], settings: PlaneSettings) -> Int[np.ndarray, " peaks"]:
+def _peaks(
+    votes: Float[np.ndarray, " planes"], prominence: float, settings: PlaneSettings
+) -> Int[np.ndarray, " peaks"]:
     """Return where much more is voted for than around, best first."""
     together = np.convolve(votes, np.ones(3), mode="same")
     found, _ = find_peaks(np.pad(votes, 1), distance=3)
     found -= 1
     around = [np.median(votes[max(p - settings.around, 0) : p + settings.around + 1]) for p in found]
     worth = together[found] > settings.least_share * votes.sum()
-    worth &= votes[found] > settings.prominence * np.array(around)
+    worth &= votes[found] > prominence * np.array(around)
     return found[worth][np.argsort(-votes[found[worth]])][: settings.most]
 
 
-def _refined(plane: Plane, views: Sequence[SweptView], distance: float, settings: PlaneSettings) -> Plane | None:
+def _refined(
+    plane: Plane,
+    views: Sequence[SweptView],
+    distance: float,
+    world_up: Float[np.ndarray, "3"],
+    settings: PlaneSettings,
+) -> Plane | None:
     """Move and tilt a plane by ever smaller steps as far as the windows that may show it fit better.
 
     Returns:
@@ -91,11 +131,12 @@ def _refined(plane: Plane, views: Sequence[SweptView], distance: float, settings
         return float(sum(view.fits(candidate, step).sum() for view in views))
 
     # About the middle of what fits on it, a tilt needs no change of height.
-    first = settings.height_step * distance / 2.0
+    angles_deg = settings.tilts_deg if plane.normal_world @ world_up > 0.5 else settings.turns_deg
+    first = settings.height_step * distance * angles_deg[0] / 2.0
     fits = np.concatenate([view.fits(plane, first).ravel() for view in views])
     pivot = fits @ np.concatenate([view.points(plane).reshape(-1, 3) for view in views]) / max(fits.sum(), 1e-9)
-    for angle_deg in settings.tilts_deg:
-        step = first * angle_deg / settings.tilts_deg[0]
+    for angle_deg in angles_deg:
+        step = first * angle_deg / angles_deg[0]
         now = fit(plane, step)
         for _ in range(settings.most_moves):
             moved = [*_moved(plane, pivot, step, np.deg2rad(angle_deg))]

@@ -29,6 +29,21 @@ class PlaneSettings:
     """Cost (1 less correlation) from which a window does not vote."""
     heights: tuple[float, float] = (-1.2, 0.4)
     """Planes that are tried, over the place that the photos look at."""
+    depths: tuple[float, float] = (-0.5, 1.4)
+    """Logarithms of the distances of walls that are tried, over that of the place that the photos look at."""
+    depth_step: float = 0.02
+    """From one to the next."""
+    upright: float = 0.35
+    """Largest cosine of the angle between up and a normal that may be a wall's."""
+    least_wall: float = 0.06
+    """Share of all pixels whose normals have azimuths within 10 degrees, from which walls are searched there."""
+    turns_deg: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5, 0.25)
+    """Angles by which walls are turned, as level planes are tilted."""
+    azimuths_deg: tuple[float, ...] = (-20.0, -10.0, 0.0, 10.0, 20.0)
+    """Azimuths that are tried about those of most normals: a photo alone tells them no better."""
+    wall_prominence: float = 10.0
+    """A wall has so many times the votes of the planes around it, at least. Edges of things look like upright planes
+    at any angle, but by few windows more than others."""
     height_step: float = 0.015
     """From one to the next. At a camera 30 degrees above a plane, a step is 3 % of the depth, about what moves a pixel
     of a coarse view beside by half of one."""
@@ -53,7 +68,7 @@ class PlaneSettings:
     most_moves: int = 3
     """Moves by each angle, and by the height that goes with it."""
     refine_every: int = 2
-    """One swept view in so many is used for that."""
+    """One swept view in so many is used for that, and for walls."""
     beside: tuple[float, ...] = (-3.0, -2.0, 2.0, 3.0)
     """Steps to planes beside it that a refined plane is compared with."""
     sharpness: float = 1.4
@@ -90,6 +105,7 @@ class _Pair:
     turn: Float[np.ndarray, "3 3"]
     shift: Float[np.ndarray, "3"]
     view: StereoView
+    normal: Float[np.ndarray, "height width 3"]
     image: Float[np.ndarray, "height width"]
 
 
@@ -97,18 +113,24 @@ class SweptView:
     """One view, the normals that its photo alone tells (camera frame), and the views that it is compared with."""
 
     def __init__(
-        self, view: StereoView, normal: np.ndarray, others: Sequence[StereoView], settings: PlaneSettings
+        self,
+        view: StereoView,
+        normal: Float[np.ndarray, "height width 3"],
+        others: Sequence[tuple[StereoView, Float[np.ndarray, "height width 3"]]],
+        settings: PlaneSettings,
     ) -> None:
         self._view, self._normal, self._settings = view, normal, settings
         self._windows = Windows(view.image)
         self.votes: Bool[np.ndarray, "height width"] = self._windows.variance > settings.least_variance
         self._back = np.linalg.inv(_lens(view))
         self._pairs = []
-        for other in others:
+        for other, its_normal in others:
             to_other = np.linalg.inv(other.camera.camera_to_world) @ view.camera.camera_to_world
             lens = _lens(other)
             self._pairs.append(
-                _Pair(lens @ to_other[:3, :3] @ self._back, lens @ to_other[:3, 3], other, grey(other.image))
+                _Pair(
+                    lens @ to_other[:3, :3] @ self._back, lens @ to_other[:3, 3], other, its_normal, grey(other.image)
+                )
             )
 
     def cost(self, plane: Plane) -> Float[np.ndarray, "height width"]:
@@ -136,8 +158,20 @@ class SweptView:
 
     def facing(self, plane: Plane) -> Float[np.ndarray, "height width"]:
         """Return how far the normals speak for a plane, in [0, 1]."""
-        cosine = self._normal @ (plane.normal_world @ self._view.camera.camera_to_world[:3, :3])
-        return np.exp(-((np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))) / self._settings.normal_deg) ** 2))
+        return _facing(self._view.camera, self._normal, plane, self._settings)
+
+    def facing_everywhere(self, plane: Plane) -> Float[np.ndarray, "height width"]:
+        """Return how far the normals of all views speak for a plane at a pixel's place on it: their mean, in [0, 1].
+
+        A photo alone takes the front of a box for ground now and then; photos from other sides do not.
+        """
+        total, count = self.facing(plane).astype(np.float32), np.ones(self.votes.shape, np.float32)
+        for pair in self._pairs:
+            own = _facing(pair.view.camera, pair.normal, plane, self._settings)
+            seen = self._warped(own.astype(np.float32), self._homography(pair, plane))
+            total += np.maximum(seen, 0.0)
+            count += seen >= 0
+        return total / count
 
     def fits(self, plane: Plane, step: float) -> Float[np.ndarray, "height width"]:
         """Return how much each window that may vote for a plane fits on it, if it fits less a step to either side.
@@ -180,6 +214,11 @@ class SweptView:
         flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, self.votes.shape[::-1]
         outside = (-1.0,) * 3
         return cv2.warpPerspective(image, homography, size, None, flags, cv2.BORDER_CONSTANT, outside)
+
+
+def _facing(camera: Camera, normal: np.ndarray, plane: Plane, settings: PlaneSettings) -> np.ndarray:
+    cosine = normal @ (plane.normal_world @ camera.camera_to_world[:3, :3])
+    return np.exp(-((np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))) / settings.normal_deg) ** 2))
 
 
 def _lens(view: StereoView) -> Float[np.ndarray, "3 3"]:

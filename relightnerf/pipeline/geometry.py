@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 STEPS = {"quick": 1500, "full": 5000, "large": 6000}
 """Training steps of the base field by preset."""
-GEOMETRY_VERSION = 4
+GEOMETRY_VERSION = 5
 """Of how geometry is found: 1 and 2 are by stereo near a field's depth, 3 by the depth network, 4 by one that knows
-where up is, and by level planes."""
+where up is, and by level planes, 5 by planes of any plain ground or wall that photos alone tell the normals of."""
 _UNAIDED = 1 / 3
 """Share of the steps in which only photos count. They tell outlines, also of what is plain; known depth of what lies
 behind a plain thing would be in their way, and the thing would be painted onto it."""
@@ -208,7 +208,7 @@ def _write_agreed(
         agreed_depths,
         completed,
         estimate_capture,
-        find_level_planes,
+        find_planes,
         photo_normals,
         shipped_network,
         with_planes,
@@ -226,11 +226,11 @@ def _write_agreed(
     estimates = estimate_capture(network, cameras, photos, starts(), plan.passes, up)
     size = estimates[0].camera.width, estimates[0].camera.height
     small = [cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for photo in photos]
-    if plan.level_planes:
+    if plan.planes:
         views = [StereoView(e.camera, photo, e.depth) for e, photo in zip(estimates, small, strict=True)]
         normals = photo_normals(network, views, up)
-        planes = find_level_planes(views, normals, up, scene_frame(scene, cameras).center)
-        estimates = with_planes(estimates, views, normals, planes, 0.5 * plan.most_scale)
+        planes = find_planes(views, normals, up, scene_frame(scene, cameras).center)
+        estimates = with_planes(estimates, views, normals, planes, up, 0.5 * plan.most_scale)
     for path, depth in zip(paths, agreed_depths(estimates, small, plan.most_scale), strict=True):
         write_array(path, depth if earlier is None else completed(depth, read_array(earlier / path.name)))
 
