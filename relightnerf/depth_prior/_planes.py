@@ -6,7 +6,7 @@ directions, Gallup et al., CVPR 2007). Only windows vote that face the plane's w
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -19,6 +19,9 @@ from relightnerf.geometry.stereo import StereoView, neighbours
 
 _SETTINGS = PlaneSettings()
 _AZIMUTHS = 36
+"""Classes of 10 degrees that normals are counted in."""
+_LEVEL = 0.5
+"""Cosine of the angle between up and a plane's normal from which it is no wall."""
 
 
 def find_planes(
@@ -43,31 +46,33 @@ def find_planes(
     if not near:
         return []
     distance = float(np.median([np.median(view.depth) for view in views]))
-    heights = np.arange(*settings.heights, settings.height_step) * distance
-    level = [Plane(world_up, float(focus_world @ world_up + height)) for height in heights]
-    back = distance * (1.0 - np.exp(np.arange(*settings.depths, settings.depth_step)))
     coarse = _swept([_coarse(*view, settings) for view in zip(views, normals, strict=True)], near, settings)
     some = dict([*near.items()][:: settings.refine_every])
     fine = _swept([*zip(views, normals, strict=True)], some, settings)
+    heights = np.arange(*settings.heights, settings.height_step) * distance
+    level = [Plane(world_up, float(focus_world @ world_up + height)) for height in heights]
     with ThreadPoolExecutor() as pool:
-
-        def votes_for(planes: Sequence[Plane], views: Sequence[SweptView]) -> Float[np.ndarray, " planes"]:
-            cast = [*pool.map(lambda view: view.votes_for(planes), views)]
-            return np.sum([np.bincount(best.ravel(), worth.ravel(), len(planes)) for best, worth in cast], axis=0)
-
-        votes = votes_for(level, coarse)
-        peaks = [level[peak] for peak in _peaks(votes, settings.prominence, settings)]
+        found = [plane for _, plane in _best(level, coarse, settings.prominence, pool, settings)]
         for direction in _wall_normals(views, normals, world_up, settings):
-            found = []
+            walls = []
             for turn in np.deg2rad(settings.azimuths_deg):
                 normal = np.cos(turn) * direction + np.sin(turn) * np.cross(world_up, direction)
-                walls = [Plane(normal, float(focus_world @ normal + along)) for along in back]
-                votes = votes_for(walls, coarse[:: settings.refine_every])
-                found += [(votes[peak], walls[peak]) for peak in _peaks(votes, settings.wall_prominence, settings)]
-            if found:
-                peaks.append(max(found, key=lambda wall: wall[0])[1])
-        refined = pool.map(lambda plane: _refined(plane, fine, distance, world_up, settings), peaks)
+                along = distance * (1.0 - np.exp(np.arange(*settings.depths, settings.depth_step)))
+                planes = [Plane(normal, float(focus_world @ normal + offset)) for offset in along]
+                some_views = coarse[:: settings.refine_every]
+                walls += _best(planes, some_views, settings.wall_prominence, pool, settings)[:1]
+            found += [plane for _, plane in sorted(walls, key=lambda wall: wall[0])[-1:]]
+        refined = pool.map(lambda plane: _refined(plane, fine, distance, world_up, settings), found)
         return [plane for plane in refined if plane is not None]
+
+
+def _best(
+    planes: Sequence[Plane], views: Sequence[SweptView], prominence: float, pool: Executor, settings: PlaneSettings
+) -> list[tuple[float, Plane]]:
+    """Return which of parallel planes have many more votes than those around them, and their votes, best first."""
+    cast = pool.map(lambda view: view.votes_for(planes), views)
+    votes = np.sum([np.bincount(best.ravel(), worth.ravel(), len(planes)) for best, worth in cast], axis=0)
+    return [(float(votes[peak]), planes[peak]) for peak in _peaks(votes, prominence, settings)]
 
 
 def _wall_normals(
@@ -130,9 +135,10 @@ def _refined(
     def fit(candidate: Plane, step: float) -> float:
         return float(sum(view.fits(candidate, step).sum() for view in views))
 
+    angles_deg = settings.tilts_deg if plane.normal_world @ world_up > _LEVEL else settings.turns_deg
+    height = settings.height_step * distance
+    first = 0.5 * height * angles_deg[0]
     # About the middle of what fits on it, a tilt needs no change of height.
-    angles_deg = settings.tilts_deg if plane.normal_world @ world_up > 0.5 else settings.turns_deg
-    first = settings.height_step * distance * angles_deg[0] / 2.0
     fits = np.concatenate([view.fits(plane, first).ravel() for view in views])
     pivot = fits @ np.concatenate([view.points(plane).reshape(-1, 3) for view in views]) / max(fits.sum(), 1e-9)
     for angle_deg in angles_deg:
@@ -144,7 +150,6 @@ def _refined(
             if max(values) < settings.gain * now:
                 break
             now, plane = max(values), moved[int(np.argmax(values))]
-    height = settings.height_step * distance
     beside = [replace(plane, offset=plane.offset + steps * height) for steps in settings.beside]
     around = float(np.median([fit(other, step) for other in beside]))
     return plane if fit(plane, step) > settings.sharpness * around else None

@@ -27,26 +27,27 @@ class PlaneSettings:
     """Variance of a window of grey values in [0, 1] from which it votes: 3.6 steps of 8 bits, squared."""
     most_cost: float = 0.5
     """Cost (1 less correlation) from which a window does not vote."""
+    coarse_pixels: int = 96 * 72
+    """Size at which planes are searched; those found are refined at the pictures' own."""
     heights: tuple[float, float] = (-1.2, 0.4)
-    """Planes that are tried, over the place that the photos look at."""
+    """Level planes that are tried, over the place that the photos look at."""
+    height_step: float = 0.015
+    """From one to the next. At a camera 30 degrees above a plane, a step is 3 % of the depth, about what moves a pixel
+    of a coarse view beside by half of one."""
     depths: tuple[float, float] = (-0.5, 1.4)
     """Logarithms of the distances of walls that are tried, over that of the place that the photos look at."""
     depth_step: float = 0.02
     """From one to the next."""
+    azimuths_deg: tuple[float, ...] = (-20.0, -10.0, 0.0, 10.0, 20.0)
+    """Azimuths of walls that are tried about those of most normals: a photo alone tells them no better."""
     upright: float = 0.35
     """Largest cosine of the angle between up and a normal that may be a wall's."""
     least_wall: float = 0.06
     """Share of all pixels whose normals have azimuths within 10 degrees, from which walls are searched there."""
-    turns_deg: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5, 0.25)
-    """Angles by which walls are turned, as level planes are tilted."""
-    azimuths_deg: tuple[float, ...] = (-20.0, -10.0, 0.0, 10.0, 20.0)
-    """Azimuths that are tried about those of most normals: a photo alone tells them no better."""
-    wall_prominence: float = 10.0
-    """A wall has so many times the votes of the planes around it, at least. Edges of things look like upright planes
-    at any angle, but by few windows more than others."""
-    height_step: float = 0.015
-    """From one to the next. At a camera 30 degrees above a plane, a step is 3 % of the depth, about what moves a pixel
-    of a coarse view beside by half of one."""
+    normal_deg: float = 30.0
+    """Angle between a pixel's normal and a plane's at which it speaks for the plane by 1/e."""
+    least_facing: float = 0.3
+    """A window votes for planes that its pixel's normal speaks for by so much, at least: within 33 degrees."""
     nearest: float = 0.1
     """A plane that is nearer to a camera than this is not seen there."""
     farthest: float = 6.0
@@ -54,30 +55,30 @@ class PlaneSettings:
     least_share: float = 0.05
     """Share of the votes that a plane needs, together with those one step beside it."""
     prominence: float = 2.0
-    """A plane has so many times the votes of the planes around it, at least."""
+    """A level plane has so many times the votes of the planes around it, at least."""
+    wall_prominence: float = 10.0
+    """The same for a wall. Edges of things look like upright planes at any angle, but by few windows more than others
+    do."""
     around: int = 8
     """Steps to either side that count as around."""
     most: int = 4
-    """Planes that are kept."""
+    """Level planes that are kept."""
+    refine_every: int = 2
+    """One swept view in so many is used for walls, and to refine planes."""
     tilts_deg: tuple[float, ...] = (1.0, 0.5, 0.25)
-    """Angles by which planes are tilted as long as that fits better: up is known no better than by a few degrees."""
-    normal_deg: float = 30.0
-    """Angle between a pixel's normal and a plane's at which it speaks for the plane by 1/e."""
+    """Angles by which level planes are tilted, and heights in proportion to them: up is known no better than by a few
+    degrees."""
+    turns_deg: tuple[float, ...] = (4.0, 2.0, 1.0, 0.5, 0.25)
+    """The same for walls."""
+    most_moves: int = 3
+    """Moves by each of these."""
     gain: float = 1.08
     """A plane is moved or tilted if that fits better by this factor: less is chance."""
-    most_moves: int = 3
-    """Moves by each angle, and by the height that goes with it."""
-    refine_every: int = 2
-    """One swept view in so many is used for that, and for walls."""
     beside: tuple[float, ...] = (-3.0, -2.0, 2.0, 3.0)
     """Steps to planes beside it that a refined plane is compared with."""
     sharpness: float = 1.4
     """It fits better than those by this factor. Of true planes of plain noisy captures the least had 1.6, of planes
     that are none the best had 1.2."""
-    least_facing: float = 0.3
-    """A window votes for planes that its pixel's normal speaks for by so much, at least: within 33 degrees."""
-    coarse_pixels: int = 96 * 72
-    """Size at which planes are searched; those found are refined at the pictures' own."""
 
 
 @dataclass(frozen=True)
