@@ -182,7 +182,9 @@ def _extent(plane: Plane, points: Float[np.ndarray, "points 3"], most_off: float
     # Two axes within the plane, from the singular vectors that are at right angles to its normal.
     axes = np.linalg.svd(plane.normal_world[None])[2][1:]
     middle = np.median(points, axis=0)
-    spread = np.cov((points - middle) @ axes.T, rowvar=False) + 1e-9 * np.eye(2)
+    spread = np.cov((points - middle) @ axes.T, rowvar=False)
+    # Points on one line have no extent across it; the floor is far below any that matters, in any unit.
+    spread += (1e-6 * np.trace(spread) + 1e-30) * np.eye(2)
     # L^-1 with L L^T the covariance makes it the unit circle.
     return _Extent(middle, np.linalg.inv(np.linalg.cholesky(spread)) @ axes / settings.extent, most_off)
 

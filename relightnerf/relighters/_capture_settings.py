@@ -138,9 +138,10 @@ class SearchSettings:
     """Shadow rays a place from there on: 24 a patch."""
     peak_steps: int = 5
     """Steps of the fit for each of the peaks."""
-    refined: int = 8
-    """Peaks that are refined. The basin of a hard sun is narrow: 4.6 degrees off, its misfit was that of the fourth
-    best peak, and exactly at it the least. With three the direction was 33 degrees off; 20 found the same as 8."""
+    refined: tuple[int, ...] = (8, 4, 2)
+    """Peaks that are refined by each of ``refinements_deg``, the best ones. The basin of a hard sun is narrow: 4.6
+    degrees off, its misfit was that of the fourth best peak, and exactly at it the least. With three from the start the
+    direction was 33 degrees off; 20 found the same as 8."""
     refinements_deg: tuple[float, ...] = (6.0, 3.0, 1.5)
     """Steps of the refinement, degrees. Their sum, 10.5, reaches from a candidate to anywhere nearer to it than to
     others (7.3); the last is about what shadows in a mesh of 1.5 pixels a voxel tell."""

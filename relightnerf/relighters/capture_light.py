@@ -84,10 +84,10 @@ def estimate_capture_light(
     # 2. The best minima again with more pairs and rays, and the best few of these.
     fine = Misfit(pairs.every(search.fine_stride), rays, search.fine_samples, fit)
     found = _fitted(fine, found.directions, found.logs, search.peak_steps)
-    found = _peaks(found, search.refined, search.peaks_apart_deg)
+    found = _peaks(found, search.refined[0], search.peaks_apart_deg)
     # 3. Descent by turns of 6, 3 and 1.5 degrees, as shadows have no derivative to follow.
-    for step_deg in search.refinements_deg:
-        found = _refined(found, fine, step_deg, search.refinement_steps)
+    for step_deg, most in zip(search.refinements_deg, search.refined, strict=True):
+        found = _refined(found[found.misfits.argsort()[:most]], fine, step_deg, search.refinement_steps)
     # 4. All pairs, for the winner's amounts.
     best = found[found.misfits.argsort()[:1]]
     best = _fitted(Misfit(pairs, rays, search.last_samples, fit), best.directions, best.logs, search.last_steps)
