@@ -54,8 +54,6 @@ class LabelSettings:
 
 _SWEEP = PlaneSettings()
 _LABELS = LabelSettings()
-_LEVEL = 0.9
-"""Cosine of the angle between up and a plane's normal from which the plane is level."""
 _LEAST_POINTS = 3
 """Points that span a plane."""
 
@@ -104,10 +102,9 @@ def with_planes(
     near = [neighbours(views, index)[: _SWEEP.others] for index in range(len(views))]
 
     def told(index: int) -> _Evidence:
-        swept = SweptView(views[index], normals[index], [(views[o], normals[o]) for o in near[index]], _SWEEP)
-        return _evidence(
-            swept, estimates[index], views[index], [views[other] for other in near[index]], planes, settings
-        )
+        beside = [(views[other], normals[other]) for other in near[index]]
+        swept = SweptView(views[index], normals[index], beside, _SWEEP)
+        return _evidence(swept, estimates[index], views[index], [view for view, _ in beside], planes, settings)
 
     with ThreadPoolExecutor() as pool:
         known = [index for index, beside in enumerate(near) if beside]
@@ -165,28 +162,26 @@ def _extents(
     settings: LabelSettings,
 ) -> list[_Extent | None]:
     """Return where each plane ends; the lowest level one, and those nothing matches on, have no end."""
-    level = [plane.offset if plane.normal_world @ world_up > _LEVEL else np.inf for plane in planes]
-    lowest = int(np.argmin(level)) if np.isfinite(min(level)) else -1
+    lowest = min((plane.offset for plane in planes if plane.is_level(world_up)), default=None)
     ends: list[_Extent | None] = []
     for number, plane in enumerate(planes):
+        level = plane.is_level(world_up)
         matched = [camera.points_world(plane.depth(camera))[told.fits[number] > 0] for camera, told in known]
         points = np.concatenate(matched) if matched else np.zeros((0, 3))
-        if number == lowest or len(points) < _LEAST_POINTS:
+        if (level and plane.offset == lowest) or len(points) < _LEAST_POINTS:
             ends.append(None)
         else:
-            ends.append(_extent(plane, points, settings.raised_off if np.isfinite(level[number]) else np.inf, settings))
+            ends.append(_extent(plane, points, settings.raised_off if level else np.inf, settings))
     return ends
 
 
 def _extent(plane: Plane, points: Float[np.ndarray, "points 3"], most_off: float, settings: LabelSettings) -> _Extent:
-    # Two axes within the plane, from the singular vectors that are at right angles to its normal.
-    axes = np.linalg.svd(plane.normal_world[None])[2][1:]
     middle = np.median(points, axis=0)
-    spread = np.cov((points - middle) @ axes.T, rowvar=False)
+    spread = np.cov((points - middle) @ plane.axes.T, rowvar=False)
     # Points on one line have no extent across it; the floor is far below any that matters, in any unit.
     spread += (1e-6 * np.trace(spread) + 1e-30) * np.eye(2)
     # L^-1 with L L^T the covariance makes it the unit circle.
-    return _Extent(middle, np.linalg.inv(np.linalg.cholesky(spread)) @ axes / settings.extent, most_off)
+    return _Extent(middle, np.linalg.inv(np.linalg.cholesky(spread)) @ plane.axes / settings.extent, most_off)
 
 
 def _labelled(
@@ -205,9 +200,11 @@ def _labelled(
             possible[number] &= end.holds(view.camera.points_world(depth))
             possible[number] &= np.abs(np.log(np.maximum(depth, 1e-9) / estimate.depth)) < end.most_off
     fits = evidence.fits * possible
-    matched = fits.sum(axis=0)
-    told = np.where(matched > 0, fits / np.maximum(matched, 1e-9), 1.0 / len(planes))
-    shares = _walked(told, matched / _SWEEP.most_cost + settings.nothing, view.image, settings)
+    shares = fits
+    if (possible.sum(axis=0) > 1).any():  # else there is nothing to choose
+        matched = fits.sum(axis=0)
+        told = np.where(matched > 0, fits / np.maximum(matched, 1e-9), 1.0 / len(planes))
+        shares = _walked(told, matched / _SWEEP.most_cost + settings.nothing, view.image, settings)
     label = np.where(possible.any(axis=0), np.where(possible, shares, -1.0).argmax(axis=0), -1)
     label = _large_parts(label, len(planes), settings)
     chosen = label >= 0

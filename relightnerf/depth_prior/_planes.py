@@ -20,8 +20,6 @@ from relightnerf.geometry.stereo import StereoView, neighbours
 _SETTINGS = PlaneSettings()
 _AZIMUTHS = 36
 """Classes of 10 degrees that normals are counted in."""
-_LEVEL = 0.5
-"""Cosine of the angle between up and a plane's normal from which it is no wall."""
 
 
 def find_planes(
@@ -51,16 +49,16 @@ def find_planes(
     fine = _swept([*zip(views, normals, strict=True)], some, settings)
     heights = np.arange(*settings.heights, settings.height_step) * distance
     level = [Plane(world_up, float(focus_world @ world_up + height)) for height in heights]
+    along = distance * (1.0 - np.exp(np.arange(*settings.depths, settings.depth_step)))
     with ThreadPoolExecutor() as pool:
+        fewer = coarse[:: settings.refine_every]
         found = [plane for _, plane in _best(level, coarse, settings.prominence, pool, settings)]
         for direction in _wall_normals(views, normals, world_up, settings):
             walls = []
             for turn in np.deg2rad(settings.azimuths_deg):
                 normal = np.cos(turn) * direction + np.sin(turn) * np.cross(world_up, direction)
-                along = distance * (1.0 - np.exp(np.arange(*settings.depths, settings.depth_step)))
                 planes = [Plane(normal, float(focus_world @ normal + offset)) for offset in along]
-                some_views = coarse[:: settings.refine_every]
-                walls += _best(planes, some_views, settings.wall_prominence, pool, settings)[:1]
+                walls += _best(planes, fewer, settings.wall_prominence, pool, settings)[:1]
             found += [plane for _, plane in sorted(walls, key=lambda wall: wall[0])[-1:]]
         refined = pool.map(lambda plane: _refined(plane, fine, distance, world_up, settings), found)
         return [plane for plane in refined if plane is not None]
@@ -79,8 +77,7 @@ def _wall_normals(
     views: Sequence[StereoView], normals: Sequence[np.ndarray], up: Float[np.ndarray, "3"], settings: PlaneSettings
 ) -> list[Float[np.ndarray, "3"]]:
     """Return the horizontal directions that most upright normals have."""
-    first = np.linalg.svd(up[None])[2][1]
-    second = np.cross(up, first)
+    first, second = Plane(up, 0.0).axes
     pairs = zip(views, normals, strict=True)
     world = np.concatenate([normal.reshape(-1, 3) @ v.camera.camera_to_world[:3, :3].T for v, normal in pairs])
     upright = world[np.abs(world @ up) < settings.upright]
@@ -135,7 +132,7 @@ def _refined(
     def fit(candidate: Plane, step: float) -> float:
         return float(sum(view.fits(candidate, step).sum() for view in views))
 
-    angles_deg = settings.tilts_deg if plane.normal_world @ world_up > _LEVEL else settings.turns_deg
+    angles_deg = settings.tilts_deg if plane.is_level(world_up) else settings.turns_deg
     height = settings.height_step * distance
     first = 0.5 * height * angles_deg[0]
     # About the middle of what fits on it, a tilt needs no change of height.
@@ -159,9 +156,7 @@ def _moved(plane: Plane, pivot: Float[np.ndarray, "3"], step: float, angle_rad: 
     """Yield the plane moved to both sides, and tilted to four about its point that is next to the pivot."""
     yield from (replace(plane, offset=plane.offset + sign * step) for sign in (-1.0, 1.0))
     middle = pivot + (plane.offset - pivot @ plane.normal_world) * plane.normal_world
-    first = np.cross(plane.normal_world, np.eye(3)[np.abs(plane.normal_world).argmin()])
-    first /= np.linalg.norm(first)
-    for side in (first, np.cross(plane.normal_world, first)):
+    for side in plane.axes:
         for sign in (-1.0, 1.0):
             normal = plane.normal_world + np.tan(sign * angle_rad) * side
             normal /= np.linalg.norm(normal)

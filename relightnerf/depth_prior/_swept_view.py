@@ -11,6 +11,8 @@ from relightnerf.cameras import Camera
 from relightnerf.depth_prior._costs import Windows, better_half, grey
 from relightnerf.geometry.stereo import StereoView
 
+_LEVEL = 0.9
+"""Cosine of the angle between up and the normal of a level plane, at least."""
 _DARK = 0.05
 """Is added to sRGB values before ratios are taken, which noise would decide in the dark."""
 
@@ -87,6 +89,17 @@ class Plane:
 
     normal_world: Float[np.ndarray, "3"]
     offset: float
+
+    @property
+    def axes(self) -> Float[np.ndarray, "2 3"]:
+        """Two unit vectors that are at right angles to the normal and to each other."""
+        first = np.cross(self.normal_world, np.eye(3)[np.abs(self.normal_world).argmin()])
+        first /= np.linalg.norm(first)
+        return np.stack([first, np.cross(self.normal_world, first)])
+
+    def is_level(self, world_up: Float[np.ndarray, "3"]) -> bool:
+        """Say whether it is a ground or a table-top, within 26 degrees, and not a wall."""
+        return bool(self.normal_world @ world_up > _LEVEL)
 
     def depth(self, camera: Camera) -> Float[np.ndarray, "height width"]:
         """Return its depth along a camera's -z, world units; 0 where it is not seen."""
